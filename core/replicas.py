@@ -1,0 +1,281 @@
+"""One network per seed, trained together. The only place that knows the weights' seed axis.
+
+The weights of all seeds are one matrix ``[seed, P]``: a row is one seed's network laid end to end. An algorithm
+writes its loss for one seed; ``Replicas.step`` takes that loss's gradient, clips it and applies the optimiser, for
+all seeds. There are two ways through that step, chosen by ``path`` and recorded with every run:
+
+``loop``
+    One seed after the other, each by exactly the same instructions: what a seed learns is the same to the bit
+    alone and in company. Any module.
+``vmap``
+    All seeds in one batched computation: faster with many seeds. Sums may be taken in another order than on the
+    loop, so weights agree within rounding. Modules without buffers or dropout.
+
+Either is eager, or ``compiled``: gradient, clip and optimiser become one compiled function.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+
+from core import trees
+from core.errors import UserError
+from core.noise import States, mix
+from core.optimisers import Adam, Moments, Optimiser
+
+Params: TypeAlias = dict[str, Tensor]
+Metrics: TypeAlias = dict[str, Tensor]
+Loss: TypeAlias = Callable[..., tuple[Tensor, Metrics]]
+Path: TypeAlias = Literal["loop", "vmap"]
+
+_ALIGN = 16  # floats: every weight starts on a 64-byte border, so kernels round alike for every seed
+
+
+class Replicas:
+    """The networks of all seeds and their optimiser, moved together.
+
+    Args:
+        build: makes one network; called once per seed under that seed's own random numbers.
+        seeds: the run's seeds.
+        name: parts the initial weights of several networks of one seed.
+        optimiser: the update rule, e.g. ``Adam(eps=1e-5)``.
+        clip: largest allowed gradient norm over all weights of a seed; None: not clipped.
+        device: where weights live.
+        path: ``loop`` or ``vmap``, see above.
+        compiled: compile the step (worth it from some ten thousand steps on).
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], nn.Module],
+        seeds: Sequence[int],
+        *,
+        name: str = "net",
+        optimiser: Optimiser | None = None,
+        clip: float | None = None,
+        device: str | torch.device = "cpu",
+        path: Path = "loop",
+        compiled: bool = False,
+    ) -> None:
+        self.seeds, self.path, self.clip = tuple(seeds), path, clip
+        self.optimiser: Optimiser = optimiser or Adam()
+        self.device = torch.device(device)
+        self.modules = [_built(build, mix("weights", name, seed)).to(self.device) for seed in seeds]
+        first = self.modules[0]
+        buffers = any(True for _ in first.buffers())
+        dropout = any(isinstance(part, nn.Dropout) for part in first.modules())
+        self._has_modes = buffers or dropout
+        if path == "vmap" and self._has_modes:
+            raise UserError("a network with batch norm or dropout trains seed by seed; use --path loop")
+        self.compiled = compiled and not buffers
+        self._layout(first)
+        self.moments: Moments = tuple(torch.zeros_like(self.matrix) for _ in range(self.optimiser.count))
+        self.gradient = torch.zeros_like(self.matrix)
+        self.t = torch.zeros(len(seeds), 1, device=self.device)
+        self.alive = torch.ones(len(seeds), dtype=torch.bool, device=self.device)
+        self._active = 0
+        self._steps: dict[Loss, Callable[..., Any]] = {}
+
+    def _layout(self, first: nn.Module) -> None:
+        """Move every module's weights into the matrix, and make the modules views of it."""
+        self._places: list[tuple[str, int, torch.Size]] = []
+        width = 0
+        for name, parameter in first.named_parameters():
+            self._places.append((name, width, parameter.shape))
+            width += -(-parameter.numel() // _ALIGN) * _ALIGN
+        self.matrix = torch.zeros(len(self.modules), width, device=self.device)
+        for row, module in zip(self.matrix, self.modules, strict=True):
+            views = self._views(row)
+            for name, parameter in module.named_parameters():
+                views[name].copy_(parameter.detach())
+                parameter.data = views[name]
+                parameter.requires_grad_(False)
+        self._stacked: nn.Module | None = None
+        if len(self.modules) > 1 and getattr(first, "stacks", False):
+            self._stacked = copy.deepcopy(first)
+            views = self._views(self.matrix)
+            for name, parameter in self._stacked.named_parameters():
+                parameter.data = views[name]
+
+    def _views(self, flat: Tensor) -> Params:
+        """Named weights out of rows: ``[…, P]`` to ``{name: […, *shape]}``, sharing memory."""
+        lead = flat.shape[:-1]
+        return {
+            name: flat[..., start : start + shape.numel()].view(*lead, *shape)
+            for name, start, shape in self._places
+        }
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Every seed's output for its own inputs, without gradients: leaves ``[seed, …]`` to ``[seed, …]``."""
+        with torch.no_grad():
+            if self._stacked is not None:
+                return self._stacked(*inputs)
+            outputs = [
+                self._in_mode(module, training=False)(*trees.of_seed(inputs, k))
+                for k, module in enumerate(self.modules)
+            ]
+            return trees.map(lambda *parts: torch.stack(parts), outputs[0], *outputs[1:])
+
+    def apply(self, params: Params, *inputs: Any) -> Any:
+        """One seed's output under ``params``: what a loss calls."""
+        return functional_call(self._in_mode(self.modules[self._active], training=True), params, inputs)
+
+    def _in_mode(self, module: nn.Module, training: bool) -> nn.Module:
+        """The module in training or evaluation mode; where modes change nothing, they are not switched."""
+        return module.train(training) if self._has_modes else module
+
+    def step(self, loss: Loss, *batch: Any, lr: float) -> Metrics:
+        """One update of every seed.
+
+        Args:
+            loss: ``loss(params, *batch_of_one_seed)`` → (scalar, {name: scalar}). The same function object every
+                time, or it is compiled anew.
+            batch: trees with leaves ``[seed, …]``.
+            lr: the learning rate.
+
+        Returns:
+            The loss's metrics and ``grad_norm`` (before clipping), each ``[seed]``. A seed whose gradient is not
+            finite keeps its weights and is frozen from then on (``alive`` is false); the others go on.
+        """
+        rate = torch.tensor(lr, dtype=torch.float32, device=self.device)
+        if loss not in self._steps:
+            self._steps[loss] = self._compile(loss)
+        if self.path == "vmap":
+            return self._step_together(self._steps[loss], rate, batch)
+        found = []
+        for k in range(len(self.seeds)):
+            self._active = 0 if self.compiled else k  # only buffers tell modules apart; they are never compiled
+            state = (self.matrix[k], tuple(m[k] for m in self.moments), self.t[k], self.alive[k])
+            *new, metrics = self._steps[loss](*state, rate, *trees.of_seed(batch, k))
+            self._write(slice(k, k + 1), *new)
+            found.append(metrics)
+        self._active = 0
+        return {name: torch.stack([metrics[name] for metrics in found]) for name in found[0]}
+
+    def _step_together(self, function: Callable[..., Any], rate: Tensor, batch: Any) -> Metrics:
+        """One batched update; a single seed is doubled so that its sums are taken as in company."""
+        state: Any = (self.matrix, self.moments, self.t, self.alive)
+        alone = len(self.seeds) == 1
+        if alone:
+            state, batch = trees.map(lambda leaf: torch.cat([leaf, leaf]), (state, batch))
+        *new, metrics = function(*state, rate, *batch)
+        if alone:
+            new, metrics = trees.map(lambda leaf: leaf[:1], (new, metrics))
+        self._write(slice(None), *new)
+        result: Metrics = metrics
+        return result
+
+    def _write(
+        self, rows: slice, weights: Tensor, moments: Moments, t: Tensor, alive: Tensor, gradient: Tensor
+    ) -> None:
+        self.matrix[rows] = weights
+        for mine, new in zip(self.moments, moments, strict=True):
+            mine[rows] = new
+        self.t[rows], self.alive[rows], self.gradient[rows] = t, alive, gradient
+
+    def _compile(self, loss: Loss) -> Callable[..., Any]:
+        """The whole update of one seed (loop) or of all (vmap), compiled if asked for."""
+        differentiate = _grad_by_transform if self.compiled or self.path == "vmap" else _grad_by_tape
+
+        def update(
+            weights: Tensor, moments: Moments, t: Tensor, alive: Tensor, rate: Tensor, *batch: Any
+        ) -> tuple[Tensor, Moments, Tensor, Tensor, Tensor, Metrics]:
+            gradient, metrics = differentiate(lambda flat: loss(self._views(flat), *batch), weights)
+            norm = gradient.norm()
+            if self.clip is not None:
+                gradient = gradient * (self.clip / (norm + 1e-6)).clamp(max=1.0)
+            alive = alive & norm.isfinite()
+            later = t + 1
+            new, new_moments = self.optimiser(weights, gradient, moments, later, rate)
+            return (
+                torch.where(alive, new, weights),
+                tuple(torch.where(alive, b, a) for a, b in zip(moments, new_moments, strict=True)),
+                torch.where(alive, later, t),
+                alive,
+                gradient,
+                {**metrics, "grad_norm": norm},
+            )
+
+        if self.path == "vmap":
+            axes = (0, 0, 0, 0, None)
+            many: Callable[..., Any] = lambda *args: vmap(  # noqa: E731
+                update, in_dims=(*axes, *(0 for _ in args[len(axes) :]))
+            )(*args)
+        else:
+            many = update
+        if not self.compiled:
+            return many
+        options: dict[str, Any] = {"cpp_wrapper": True} if self.device.type == "cpu" else {}
+        compiled: Callable[..., Any] = torch.compile(many, dynamic=False, options=options)
+        return compiled
+
+    def snapshot(self) -> Params:
+        """A copy of all weights, ``{name: [seed, …]}``: a target network. May be part of a batch for ``step``."""
+        return self._views(self.matrix.clone())
+
+    def weights(self) -> Params:
+        """All weights, ``{name: [seed, …]}``, sharing memory with the networks."""
+        return self._views(self.matrix)
+
+    def gradients(self) -> Params:
+        """The clipped gradients of the last step, ``{name: [seed, …]}``."""
+        return self._views(self.gradient)
+
+    def state_dict(self) -> States:
+        """Weights by name, optimiser moments, step count, buffers and whether the seed is alive, per seed."""
+        return [
+            {
+                "weights": {name: view.clone() for name, view in self._views(self.matrix[k]).items()},
+                "moments": [moment[k].clone() for moment in self.moments],
+                "t": float(self.t[k]),
+                "alive": bool(self.alive[k]),
+                "buffers": {name: buffer.clone() for name, buffer in module.named_buffers()},
+            }
+            for k, module in enumerate(self.modules)
+        ]
+
+    def load_state_dict(self, states: States) -> None:
+        """Restore what ``state_dict`` gave.
+
+        Raises:
+            UserError: the states belong to a network of another shape.
+        """
+        for k, (module, state) in enumerate(zip(self.modules, states, strict=True)):
+            views, saved = self._views(self.matrix[k]), state["weights"]
+            found = {name: tuple(value.shape) for name, value in saved.items()}
+            if found != {name: tuple(view.shape) for name, view in views.items()}:
+                raise UserError("the checkpoint holds a network of another shape than these settings build")
+            for name, view in views.items():
+                view.copy_(saved[name])
+            for mine, theirs in zip(self.moments, state["moments"], strict=True):
+                mine[k] = theirs.to(self.device)
+            self.t[k], self.alive[k] = state["t"], state["alive"]
+            for name, buffer in module.named_buffers():
+                buffer.copy_(state["buffers"][name])
+
+
+def _built(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """A network from its own random numbers, leaving everybody else's untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()
+
+
+def _grad_by_tape(loss: Callable[[Tensor], tuple[Tensor, Metrics]], weights: Tensor) -> tuple[Tensor, Metrics]:
+    """Gradient by autograd's tape: the fastest eagerly, for one seed."""
+    leaf = weights.detach().requires_grad_(True)
+    value, metrics = loss(leaf)
+    (gradient,) = torch.autograd.grad(value, leaf)
+    return gradient, {name: metric.detach() for name, metric in metrics.items()}
+
+
+def _grad_by_transform(
+    loss: Callable[[Tensor], tuple[Tensor, Metrics]], weights: Tensor
+) -> tuple[Tensor, Metrics]:
+    """Gradient by function transform: what can be vmapped and compiled."""
+    gradient, (_, metrics) = grad_and_value(loss, has_aux=True)(weights)
+    return gradient, metrics
