@@ -54,10 +54,11 @@ def numbers(values: list[Any]) -> Floats:
     try:
         return np.array(values, float).reshape(len(values))
     except (TypeError, ValueError):
-        return np.array([_number(value) for value in values], float)
+        return np.array([as_float(value) for value in values], float)
 
 
-def _number(value: object) -> float:
+def as_float(value: object) -> float:
+    """The number a JSON value stands for, NaN when it stands for none."""
     try:
         return float(value) if isinstance(value, int | float | str) else float("nan")
     except ValueError:

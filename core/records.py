@@ -128,7 +128,9 @@ class Record:
         return np.array([row[self.axis] for row in rows], float), jsonl.numbers([row[metric] for row in rows])
 
     def step(self) -> int:
-        """How far the run got on its axis: the last row's step, from the end of the file alone."""
+        """How far the run got on its axis: what a finished run says, else the last row's step."""
+        if self.status == "finished" and isinstance(reached := self.summary.get(self.axis), int | float):
+            return int(reached)
         rows = jsonl.rows(self._metrics_bytes(tail=1 << 16))
         steps = [row[self.axis] for row in rows if isinstance(row.get(self.axis), int | float)]
         reached = steps[-1] if steps else self.summary.get(self.axis, 0)

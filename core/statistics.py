@@ -52,7 +52,7 @@ def student_interval(values: ArrayLike, level: float = 0.95) -> Interval:
 def welch_interval(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
     """ā − b̄ ± t(ν, (1+level)/2) · √(u + v) for a [n], b [m] of unequal variance (Welch, 1947, Biometrika 34).
 
-    u = s²ₐ/n, v = s²_b/m, ν = (u + v)² / (u²/(n−1) + v²/(m−1)) (Satterthwaite, 1946). Where neither group varies
+    u = s²ₐ/n, v = s²_b/m, ν = (u + v)² / (u²/(n−1) + v²/(m−1)) (Satterthwaite, 1946). Where neither varies
     the interval is one point. Raises ValueError as `student_interval`.
     """
     first, second = _scores(a), _scores(b)
@@ -96,8 +96,8 @@ def steps_to_threshold(
 def align(curves: Sequence[tuple[ArrayLike, ArrayLike]], *, level: float = 0.95, points: int = 400) -> Curves:
     """Mean and Student interval over seeds at common steps, from one (steps, values) per seed.
 
-    A seed's value at a step is its last at or before that step. Before its first and after its last point it has
-    none: nothing is extrapolated, and `seeds` says how many seeds each mean is of. The common steps are all that
+    A seed's value at a step is its last at or before that step. Before its first and after its last point
+    it has none: nothing is extrapolated; `seeds` says how many each mean is of. The common steps are all that
     occur, thinned evenly to `points` when there are more, the first and the last kept.
     """
     pairs = [_curve(steps, values) for steps, values in curves]
