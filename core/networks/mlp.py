@@ -1,0 +1,54 @@
+"""Fully connected networks."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from core.networks.net import ACTIVATIONS, LayerNorm, Linear, Net, draw, pick
+
+
+class MLP(Net):
+    """Linear layers with an activation between them; any leading axes.
+
+    Args:
+        sizes: features in, hidden widths, features out: (4, 64, 64, 2) has three layers.
+        activation: after every layer but the last; a key of ACTIVATIONS.
+        output_activation: after the last layer; None for none.
+        initialise: a key of INITIALISERS; biases start at zero, except with "default".
+        gain: scale of the hidden weights; None for the initialiser's own (orthogonal √2).
+        gain_out: scale of the last layer's weight (PPO: 0.01 for a policy, 1 for a value).
+        layer_norm: normalise before every hidden activation.
+
+    Weights are drawn from torch's global generator, layer by layer. UserError for an unknown name.
+    """
+
+    stacks = True
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: str = "tanh",
+        output_activation: str | None = None,
+        initialise: str = "orthogonal",
+        gain: float | None = None,
+        gain_out: float = 1.0,
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        if len(sizes) < 2:
+            raise ValueError(f"an MLP needs at least the sizes of its input and output, not {tuple(sizes)}")
+        self.activation = pick(ACTIVATIONS, activation, "activation")
+        self.output_activation = pick(ACTIVATIONS, output_activation or "identity", "activation")
+        self.in_features, *hidden, self.out_features = sizes
+        self.norms = nn.ModuleList(LayerNorm(width) if layer_norm else nn.Identity() for width in hidden)
+        self.layers = nn.ModuleList(Linear(wide, narrow) for wide, narrow in pairwise(sizes))
+        for layer in self.layers[:-1]:
+            draw(layer, initialise, gain)
+        draw(self.layers[-1], initialise, gain_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., in] → [..., out]."""
+        for layer, norm in zip(self.layers, self.norms, strict=False):
+            x = self.activation(norm(layer(x)))
+        return self.output_activation(self.layers[-1](x))
