@@ -1,0 +1,253 @@
+"""Data sets of images, and the batches a trainer sees: ``[seed, batch, C, H, W]`` in [0, 1]."""
+
+import gzip
+import hashlib
+import logging
+import os
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pooch
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor
+
+from core.errors import UserError, nearest
+from core.noise import Noise, States
+from generative import files
+from generative.files import Images
+from generative.trainer import Binarise
+
+DATASETS: dict[str, str] = {
+    "digits": "1,797 handwritten digits of 8x8 pixels, part of scikit-learn: nothing to download",
+    "mnist": "70,000 handwritten digits of 28x28 pixels (LeCun, Cortes, Burges)",
+    "fashion-mnist": "70,000 pieces of clothing of 28x28 pixels (Xiao, Rasul, Vollgraf 2017)",
+    "binarized-mnist": "MNIST binarised once (Larochelle & Murray 2011): black and white, 60,000 to train on",
+    "FOLDER": "a folder of images, e.g. --data photos/; subfolders are classes, or train/ and test/",
+    "FILE.npy": "your own array [N, H, W] or [N, H, W, C] or [N, C, H, W]; 0..255, or floats in 0..1",
+    "FILE.npz": "your own arrays 'train' and 'test', or 'images'; 'labels' may stand beside them",
+}
+
+
+@dataclass(frozen=True)
+class Data:
+    data: str = (
+        "digits"  # data set: digits, mnist, fashion-mnist, binarized-mnist, a folder, an .npy or .npz file
+    )
+    data_dir: str = ""  # folder with the data set's files; empty: $LAB_DATA/<name>, then the download cache
+    size: int = 0  # resize images to squares of this many pixels; 0: as they are
+    channels: int = 0  # 1 grey, 3 colour; 0: as they are
+
+
+@dataclass(frozen=True)
+class _Idx:
+    url: str
+    sha256: dict[str, str]  # of the uncompressed files, so it holds for every mirror
+
+
+IDX: dict[str, _Idx] = {
+    "mnist": _Idx(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        {
+            "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        },
+    ),
+    "fashion-mnist": _Idx(
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+        {
+            "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        },
+    ),
+}
+
+
+def load(options: Data) -> Images:
+    """The data set that ``options.data`` names.
+
+    Raises:
+        UserError: no such data set (the nearest is named), or its files are missing or wrong.
+    """
+    name = options.data
+    if name in LOADERS:
+        images = LOADERS[name](name, options.data_dir)
+        if options.size or options.channels:
+            train, test = (
+                files.as_pixels(part, options.size, options.channels, name)
+                for part in (images.train, images.test)
+            )
+            images = replace(images, train=train, test=test)
+        return images
+    if Path(name).suffix in (".npy", ".npz") or "/" in name or Path(name).is_dir():
+        return files.read(Path(name).expanduser(), options.size, options.channels)
+    raise UserError(f"unknown data set {name!r}{nearest(name, LOADERS)}")
+
+
+def _digits(name: str, data_dir: str) -> Images:
+    """scikit-learn's digits; their grey values 0 … 16 are scaled to 0 … 255; 297 of 1,797 are held out."""
+    bunch = load_digits()
+    pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
+    return files.split(name, pixels, bunch.target.astype(np.int64), held_out=297)
+
+
+def _idx(name: str, data_dir: str) -> Images:
+    source = IDX[name]
+    parts = [_idx_file(name, data_dir, source, file) for file in source.sha256]
+    train, train_labels, test, test_labels = parts
+    return Images(
+        name, train[:, None], test[:, None], train_labels.astype(np.int64), test_labels.astype(np.int64)
+    )
+
+
+def _idx_file(name: str, data_dir: str, source: _Idx, file: str) -> np.ndarray:
+    """One IDX file, found or fetched, whose uncompressed bytes have the checksum they should."""
+    path = _find(name, data_dir, (file, file + ".gz")) or _fetch(name, source.url + file + ".gz")
+    try:
+        raw = path.read_bytes()
+        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"cannot read {path} ({error}); delete it and it is fetched again") from None
+    if hashlib.sha256(raw).hexdigest() != source.sha256[file]:
+        raise UserError(
+            f"{path} is not {name}'s {file}: its checksum differs; delete it and it is fetched again"
+        )
+    axes = raw[
+        3
+    ]  # IDX: two zero bytes, the type (8: uint8), the number of axes, then their lengths, big-endian
+    shape = np.frombuffer(raw, dtype=">u4", count=axes, offset=4).astype(int)
+    return np.frombuffer(raw, dtype=np.uint8, offset=4 + 4 * axes).reshape(shape)
+
+
+def _binarized_mnist(name: str, data_dir: str) -> Images:
+    """Train and validation sets together are trained on; only the packed .npz of a local folder is read."""
+    path = _find(name, data_dir, ("binarized_mnist_packed.npz",))
+    if path is None:
+        raise UserError(
+            f"{name} is not fetched; put binarized_mnist_packed.npz into $LAB_DATA/binarized_mnist"
+        )
+    with np.load(path, allow_pickle=False) as packed:
+        parts = {key: np.unpackbits(packed[key], axis=1)[:, :784] for key in ("train", "valid", "test")}
+    pixels = {key: (part * np.uint8(255)).reshape(-1, 1, 28, 28) for key, part in parts.items()}
+    return Images(name, np.concatenate([pixels["train"], pixels["valid"]]), pixels["test"])
+
+
+LOADERS: dict[str, Callable[[str, str], Images]] = {
+    "digits": _digits,
+    "mnist": _idx,
+    "fashion-mnist": _idx,
+    "binarized-mnist": _binarized_mnist,
+}
+
+
+def _find(name: str, data_dir: str, names: Sequence[str]) -> Path | None:
+    folder = name.replace("-", "_")
+    if data_dir:
+        places = [Path(data_dir).expanduser() / folder, Path(data_dir).expanduser()]
+    else:
+        places = [_cache(name)]
+        if os.environ.get("LAB_DATA"):
+            places.insert(0, Path(os.environ["LAB_DATA"]) / folder)
+    for path in (place / file for place in places for file in names):
+        if path.is_file():
+            return path
+    if data_dir:
+        raise UserError(
+            f"--data-dir {data_dir} holds no {names[0]} of {name}, neither there nor in {folder}/"
+        )
+    return None
+
+
+def _cache(name: str) -> Path:
+    return Path(pooch.os_cache("lab")) / name.replace("-", "_")
+
+
+def _fetch(name: str, url: str) -> Path:
+    pooch.get_logger().setLevel(logging.WARNING)
+    folder = _cache(name)
+    try:
+        return Path(pooch.retrieve(url, known_hash=None, fname=url.rsplit("/", 1)[1], path=folder))
+    except (OSError, ValueError) as error:  # requests' errors are OSErrors
+        raise UserError(
+            f"{name} is not on this machine and cannot be fetched ({type(error).__name__}: {url}); "
+            f"put its IDX files into $LAB_DATA/{name.replace('-', '_')} or name their folder with --data-dir"
+        ) from None
+
+
+def held_still(pixels: np.ndarray, binarise: Binarise) -> Tensor:
+    """uint8 ``[N, C, H, W]`` as float32 in [0, 1]; unless "none", binarised by one lasting draw."""
+    images = torch.from_numpy(pixels).float() / 255
+    if binarise == "none":
+        return images
+    return Noise((0,), "binarise once").bernoulli(images[None])[0]
+
+
+class Batches:
+    """Endless batches of the training images, every epoch in a new order, each seed in its own.
+
+    Dynamic binarisation draws every pixel anew each time an image is seen. The last images of an epoch that
+    do not fill a batch are left out of it.
+
+    Args:
+        pixels: uint8 ``[N, C, H, W]``.
+        seeds: the run's seeds.
+        batch: images per seed and step.
+        binarise: "none", "static" (one draw for the whole run) or "dynamic".
+        device: where the images are kept and drawn.
+    """
+
+    def __init__(
+        self,
+        pixels: np.ndarray,
+        seeds: Sequence[int],
+        batch: int,
+        binarise: Binarise,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if not 0 < batch <= len(pixels):
+            raise UserError(
+                f"--batch {batch} does not fit {len(pixels)} training images; use 1 to {len(pixels)}"
+            )
+        still = (
+            held_still(pixels, "static") * 255 if binarise == "static" else torch.from_numpy(pixels.copy())
+        )
+        self.pixels = still.to(device=device, dtype=torch.uint8)
+        self.batch, self.dynamic = batch, binarise == "dynamic"
+        self.order_noise = Noise(seeds, "data")  # on the CPU: the same order on every device
+        self.pixel_noise = Noise(seeds, "binarise", device)
+        self._new_epoch(-1)
+
+    def _new_epoch(self, epoch: int) -> None:
+        self.epoch, self.offset = epoch + 1, 0
+        self._before = self.order_noise.state_dict()
+        self.order = self.order_noise.permutation(len(self.pixels)).to(self.pixels.device)
+
+    def next(self) -> Tensor:
+        """float32 ``[seed, batch, C, H, W]`` in [0, 1]."""
+        if self.offset + self.batch > len(self.pixels):
+            self._new_epoch(self.epoch)
+        images = self.pixels[self.order[:, self.offset : self.offset + self.batch]].float() / 255
+        self.offset += self.batch
+        return self.pixel_noise.bernoulli(images) if self.dynamic else images
+
+    def state_dict(self) -> States:
+        common: dict[str, Any] = {"epoch": self.epoch, "offset": self.offset}
+        return [
+            {**common, "order": order, "pixels": pixels}
+            for order, pixels in zip(self._before, self.pixel_noise.state_dict(), strict=True)
+        ]
+
+    def load_state_dict(self, states: States) -> None:
+        """Continue in the middle of an epoch: its order is drawn again from the generator of before."""
+        self.order_noise.load_state_dict([state["order"] for state in states])
+        self._new_epoch(int(states[0]["epoch"]) - 1)
+        self.offset = int(states[0]["offset"])
+        self.pixel_noise.load_state_dict([state["pixels"] for state in states])

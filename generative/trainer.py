@@ -1,0 +1,79 @@
+"""What every generative algorithm promises: the contract between trainers and their loop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from core.noise import Noise, States
+
+Binarise: TypeAlias = Literal["none", "dynamic", "static"]
+"""How grey images become black and white: not; by a new draw each time they are seen; by one draw for all."""
+
+Metrics: TypeAlias = dict[str, Tensor]
+"""Name to one detached value per seed, ``[seed]``."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a trainer is told beside its settings."""
+
+    seeds: tuple[int, ...]
+    shape: tuple[int, int, int]  # C, H, W of one image
+    pixel_mean: Tensor  # [C, H, W] in [0, 1]: the mean training image
+    steps: int  # updates the whole run makes: what schedules are measured by
+    device: str = "cpu"
+    path: Literal["loop", "vmap"] = "loop"
+    compiled: bool = False
+
+
+@runtime_checkable
+class Trainer(Protocol):
+    """One generative model per seed, trained together. Images are float32 in [0, 1]."""
+
+    batch: int  # training images per seed and step
+    binarise: Binarise  # how the data are turned black and white before the trainer sees them
+
+    def step(self, batch: Tensor) -> Metrics:
+        """One update of every seed on ``[seed, batch, C, H, W]``; ``train/*``."""
+        ...
+
+    def evaluate(self, images: Tensor, noise: Noise) -> Metrics:
+        """Means over held-out images ``[N, C, H, W]``; ``eval/*``. Changes nothing, draws from ``noise``."""
+        ...
+
+    def sample(self, count: int, noise: Noise) -> Tensor:
+        """New images ``[seed, count, C, H, W]``. The same noise gives the same images."""
+        ...
+
+    def pictures(self, images: Tensor, noise: Noise) -> dict[str, Tensor]:
+        """Images to look at while training, by name: each ``[seed, n, C, H, W]`` in [0, 1]."""
+        ...
+
+    def weights(self) -> dict[str, Tensor]:
+        """Every weight ``[seed, …]`` by name, for histograms."""
+        ...
+
+    def gradients(self) -> dict[str, Tensor]:
+        """The gradients of the last step ``[seed, …]`` by name."""
+        ...
+
+    def state_dict(self) -> States: ...
+
+    def load_state_dict(self, states: States) -> None: ...
+
+
+@runtime_checkable
+class LikelihoodTrainer(Trainer, Protocol):
+    """A trainer whose model gives images a probability, so that its likelihood can be estimated."""
+
+    def log_weights(self, images: Tensor, samples: int, noise: Noise) -> Tensor:
+        """log p(x, z) − log q(z|x) of ``[seed, B, C, H, W]`` for K draws of z: ``[seed, K, B]``."""
+        ...
+
+
+def evaluation_noise(seeds: Sequence[int], purpose: str, device: torch.device) -> Noise:
+    """Fresh noise that starts at the same place every time: what makes two evaluations comparable."""
+    return Noise(seeds, f"evaluation {purpose}", device)

@@ -1,0 +1,194 @@
+"""Variational autoencoder: encoder and decoder trained on one likelihood bound (Kingma & Welling 2014)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from core.networks.cnn import ConvDecoder, ConvEncoder
+from core.networks.mlp import MLP
+from core.noise import Noise, States
+from core.optimisers import Adam
+from core.replicas import Params, Replicas
+from core.schedules import schedule
+from generative import losses
+from generative.trainer import Binarise, Metrics, Spec
+
+TAGS: dict[str, str] = {"model": "latent variables", "likelihood": "bounded", "data": "images"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the VAE."""
+
+    latent: int = 20  # width of the code z
+    net: Literal["mlp", "conv"] = "mlp"  # encoder and decoder: fully connected or convolutional
+    hidden: tuple[int, ...] = (200, 200)  # widths of the mlp's hidden layers; the decoder mirrors them
+    activation: str = "tanh"  # of the mlp's hidden layers
+    batch: int = 100  # images per update
+    lr: float = 2e-3  # Adam's step size at the start
+    lr_end: float = 1e-5  # and at the end
+    schedule: str = "cosine"  # between the two: constant, linear, cosine, exponential
+    eps: float = 1e-8  # Adam's epsilon
+    clip: float | None = None  # largest gradient norm per seed
+    beta: float = 1.0  # weight of the KL term; 1 is the bound, more than 1 the beta-VAE
+    binarise: Binarise = (
+        "dynamic"  # grey to black and white: a new draw each time, one draw for all (static), none
+    )
+
+
+_IWAE = {"latent": 50, "hidden": (200, 200), "activation": "tanh", "net": "mlp", "binarise": "dynamic"}
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    # the network and data of Burda et al. 2016, table 1, in 150 epochs where the paper takes 3,280
+    "iwae": {
+        name: {**_IWAE, "batch": 100, "steps": 90_000, "lr": 1e-3} for name in ("mnist", "fashion-mnist")
+    },
+}
+
+
+class Autoencoder(nn.Module):
+    """Both networks as one module with one optimiser: ``net({"encoder": x})``, ``net({"decoder": z})``."""
+
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, shape: tuple[int, int, int], flat: bool
+    ) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.shape, self.flat = encoder, decoder, shape, flat
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Images ``[…, C, H, W]`` to ``[…, 2·latent]``; codes ``[…, latent]`` to logits ``[…, C, H, W]``."""
+        if "encoder" in inputs:
+            x = inputs["encoder"]
+            code: Tensor = self.encoder(x.flatten(-3) if self.flat else x)
+            return code
+        logits: Tensor = self.decoder(inputs["decoder"])
+        return logits.unflatten(-1, self.shape) if self.flat else logits
+
+
+def mlp(config: Config, shape: tuple[int, int, int]) -> Autoencoder:
+    pixels = shape[0] * shape[1] * shape[2]
+    encoder = MLP((pixels, *config.hidden, 2 * config.latent), config.activation, initialise="xavier")
+    decoder = MLP((config.latent, *reversed(config.hidden), pixels), config.activation, initialise="xavier")
+    return Autoencoder(encoder, decoder, shape, flat=True)
+
+
+def conv(config: Config, shape: tuple[int, int, int]) -> Autoencoder:
+    features = ConvEncoder(shape)
+    encoder = nn.Sequential(features, nn.Linear(features.out_features, 2 * config.latent))
+    return Autoencoder(encoder, ConvDecoder(config.latent, shape), shape, flat=False)
+
+
+NETS: dict[str, Callable[[Config, tuple[int, int, int]], Autoencoder]] = {"mlp": mlp, "conv": conv}
+
+
+def build(config: Config, spec: Spec) -> Autoencoder:
+    """The network; its output bias starts at the mean training image, as Burda et al. 2016 do."""
+    net = NETS[config.net](config, spec.shape)
+    bias = [weight for name, weight in net.decoder.named_parameters() if name.endswith("bias")][-1]
+    mean = spec.pixel_mean.cpu()
+    mean = mean.flatten() if bias.numel() == mean.numel() else mean.mean(dim=(1, 2))
+    with torch.no_grad():
+        bias.copy_(torch.logit(mean, eps=1e-3))
+    return net
+
+
+class VAE:
+    """q(z|x) = N(mean, variance), p(z) = N(0, 1), p(x|z) = Bernoulli: one of each per seed."""
+
+    def __init__(self, spec: Spec, config: Config) -> None:
+        self.spec, self.config = spec, config
+        self.batch, self.binarise = config.batch, config.binarise
+        self.net = Replicas(
+            lambda: build(config, spec),
+            spec.seeds,
+            optimiser=Adam(eps=config.eps),
+            clip=config.clip,
+            device=spec.device,
+            path=spec.path,
+            compiled=spec.compiled,
+        )
+        self.noise = Noise(spec.seeds, "vae", spec.device)
+        self.lr = schedule(config.schedule, config.lr, config.lr_end)
+        self.updates = 0
+
+    def step(self, batch: Tensor) -> Metrics:
+        """One update on ``[seed, batch, C, H, W]``. Metrics in nats per image: ``bound`` ≥ −log p(x)."""
+        noise = self.noise.normal(batch.shape[1], self.config.latent)
+        metrics = self.net.step(self.loss, batch, noise, lr=self.lr(self.updates / self.spec.steps))
+        self.updates += 1
+        return {f"train/{name}": value for name, value in metrics.items()}
+
+    def loss(self, params: Params, x: Tensor, noise: Tensor) -> tuple[Tensor, Metrics]:
+        """−ELBO of one seed: x ``[B, C, H, W]``, noise ``[B, latent]``; eq. 10 with one draw of z."""
+        mean, log_variance = self._posterior(self.net.apply(params, {"encoder": x}))
+        z = losses.reparameterise(mean, log_variance, noise)
+        likelihood = losses.bernoulli_log_likelihood(self.net.apply(params, {"decoder": z}), x)
+        kl = losses.gaussian_kl(mean, log_variance)
+        return -losses.elbo(likelihood, kl, self.config.beta).mean(), _bound(likelihood, kl)
+
+    def _posterior(self, code: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = code.chunk(2, dim=-1)
+        return mean, losses.clamp_log_variance(log_variance)
+
+    def evaluate(self, images: Tensor, noise: Noise) -> Metrics:
+        """The bound on held-out images ``[N, C, H, W]``, one draw of z each, in nats per image."""
+        totals: Metrics = {}
+        for x in self._of_every_seed(images).split(1000, dim=1):
+            mean, log_variance = self._posterior(self.net({"encoder": x}))
+            z = losses.reparameterise(mean, log_variance, noise.normal(*mean.shape[1:]))
+            likelihood = losses.bernoulli_log_likelihood(self.net({"decoder": z}), x)
+            for name, value in _bound(likelihood, losses.gaussian_kl(mean, log_variance)).items():
+                totals[name] = totals.get(name, torch.zeros(())) + value * (x.shape[1] / len(images))
+        return {f"eval/{name}": value for name, value in totals.items()}
+
+    def log_weights(self, images: Tensor, samples: int, noise: Noise) -> Tensor:
+        """log p(x|z) + log p(z) − log q(z|x): ``[seed, B, C, H, W]`` and K to ``[seed, K, B]``."""
+        mean, log_variance = (part[:, None] for part in self._posterior(self.net({"encoder": images})))
+        drawn = noise.normal(samples, images.shape[1], self.config.latent)
+        z = losses.reparameterise(mean, log_variance, drawn)
+        logits = self.net({"decoder": z.flatten(1, 2)}).unflatten(1, z.shape[1:3])
+        prior = losses.gaussian_log_density(z, torch.zeros_like(z), torch.zeros_like(z))
+        posterior = losses.gaussian_log_density(z, mean, log_variance)
+        return losses.bernoulli_log_likelihood(logits, images[:, None]) + prior - posterior
+
+    def sample(self, count: int, noise: Noise) -> Tensor:
+        """p(x = 1 | z) for z from the prior: ``[seed, count, C, H, W]``."""
+        z = noise.normal(count, self.config.latent).to(self.spec.device)
+        return torch.sigmoid(self.net({"decoder": z}))
+
+    def pictures(self, images: Tensor, noise: Noise) -> dict[str, Tensor]:
+        """Samples, and reconstructions from the posterior's mean, each under its original."""
+        x = self._of_every_seed(images)
+        mean, _ = self._posterior(self.net({"encoder": x}))
+        again = torch.sigmoid(self.net({"decoder": mean}))
+        return {
+            "samples": self.sample(64, noise),
+            "reconstructions": torch.stack([x, again], dim=2).flatten(1, 2),
+        }
+
+    def _of_every_seed(self, images: Tensor) -> Tensor:
+        return images.expand(len(self.spec.seeds), *images.shape)
+
+    def weights(self) -> dict[str, Tensor]:
+        return self.net.weights()
+
+    def gradients(self) -> dict[str, Tensor]:
+        return self.net.gradients()
+
+    def state_dict(self) -> States:
+        parts = zip(self.net.state_dict(), self.noise.state_dict(), strict=True)
+        return [{"net": net, "noise": noise, "updates": self.updates} for net, noise in parts]
+
+    def load_state_dict(self, states: States) -> None:
+        self.net.load_state_dict([state["net"] for state in states])
+        self.noise.load_state_dict([state["noise"] for state in states])
+        self.updates = int(states[0]["updates"])
+
+
+def _bound(likelihood: Tensor, kl: Tensor) -> Metrics:
+    """Means over the last axis, signs turned so that less is better: bound = reconstruction + kl."""
+    mean = {"bound": kl - likelihood, "reconstruction": -likelihood, "kl": kl}
+    return {name: value.mean(dim=-1) for name, value in mean.items()}
