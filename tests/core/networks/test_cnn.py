@@ -105,3 +105,15 @@ def test_seeds_take_the_loop() -> None:
     assert not ConvEncoder((1, 8, 8)).stacks
     assert not ConvDecoder(3, (1, 8, 8)).stacks
     assert not NatureCNN((1, 8, 8)).stacks
+
+
+def test_every_layer_but_the_decoders_last_has_an_activation() -> None:
+    encoder, decoder = ConvEncoder((1, 28, 28), features=3, width=2), ConvDecoder(3, (1, 28, 28), width=2)
+    torso = NatureCNN((1, 28, 28), features=3)
+    for net in (encoder, decoder, torso):
+        calls: list[torch.Tensor] = []
+        net.activation = lambda x, calls=calls: calls.append(x) or torch.relu(x)
+        net(torch.randn(2, 3) if net is decoder else torch.rand(2, 1, 28, 28))
+        assert len(calls) == 1 + len(net.convolutions)
+    assert decoder(torch.randn(4, 3)).min() < 0
+    assert encoder(torch.rand(4, 1, 28, 28)).min() >= 0

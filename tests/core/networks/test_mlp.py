@@ -85,3 +85,12 @@ def test_names_and_sizes_are_checked() -> None:
     net = MLP((3, 7, 2))
     assert (net.in_features, net.out_features) == (3, 2)
     assert sum(parameter.numel() for parameter in net.parameters()) == 3 * 7 + 7 + 7 * 2 + 2
+
+
+def test_layer_norm_stands_before_the_activation() -> None:
+    net = MLP((2, 2, 2), activation="relu", layer_norm=True)
+    with torch.no_grad():
+        for layer in net.layers:
+            layer.weight.copy_(torch.eye(2))
+    # (1, 5) is normalised to (−1, 1), of which ReLU leaves (0, 1)
+    torch.testing.assert_close(net(torch.tensor([1.0, 5.0])), torch.tensor([0.0, 1.0]), rtol=0, atol=1e-5)
