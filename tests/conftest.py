@@ -13,6 +13,13 @@ os.environ["WANDB_ERROR_REPORTING"] = "false"
 os.environ["NETRC"] = os.devnull
 os.environ["WANDB_BASE_URL"] = "http://127.0.0.1:9"
 
+import pytest  # noqa: E402
 import torch  # noqa: E402
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_every_time() -> None:
+    """A test's own draws do not depend on which tests ran before it."""
+    torch.manual_seed(0)
