@@ -145,7 +145,10 @@ def _by_run(verb: str, argv: list[str]) -> tuple[str, list[Any]]:
     root, rest = _root(argv)
     query = _first(verb, rest, "a run", ["a path", "the beginning of an id", "a group", "`last`"])
     records = importlib.import_module("core.records").find(root, query)
-    found = sorted({str(record.run.get("suite")) for record in records})
+    for record in records:
+        if record.run.get("suite") not in FOLDERS:
+            raise UserError(f"{record.id} does not say what it is; its run.json is missing or broken")
+    found = sorted({str(record.run["suite"]) for record in records})
     if not found:
         raise UserError(f"no run in {root} matches {query!r}; `lab runs` lists them")
     if len(found) > 1:

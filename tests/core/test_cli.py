@@ -67,7 +67,7 @@ def tree(tmp_path: Path) -> Path:
     for package in ("core", "rl", "generative"):
         (tmp_path / package / "__init__.py").touch()
     (tmp_path / "runs").mkdir()
-    runs = {"ppo-a/0": "rl", "ppo-a/1": "rl", "vae-b/0": "generative", "bert-c/0": "core"}
+    runs = {"ppo-a/0": "rl", "ppo-a/1": "rl", "vae-b/0": "generative", "bert-c/0": "core", "torn-d/0": None}
     (tmp_path / "runs" / "table.json").write_text(json.dumps(runs), encoding="utf-8")
     return tmp_path
 
@@ -201,6 +201,7 @@ def test_the_other_verbs_hand_over_all_words(tree: Path) -> None:
         ("bench sped", "unknown suite 'sped'; did you mean 'speed'?"),
         ("resume", "lab resume needs a run first; one of a path, the beginning of an id, a group, `last`"),
         ("resume dqn", "no run in runs matches 'dqn'; `lab runs` lists them"),
+        ("resume torn", "torn-d/0 does not say what it is; its run.json is missing or broken"),
         ("resume bert", "lab resume does not work for core; it does for rl, generative"),
         ("resume last --root", "--root needs a folder"),
         ("list agents", "unexpected 'agents'; lab list takes nothing"),
