@@ -165,8 +165,10 @@ def _help(
             if option.section is section:
                 value = preset.get(name, option.default)
                 object.__setattr__(instance, name, tyro.MISSING if value is dataclasses.MISSING else value)
-        title = section.__module__.rpartition(".")[2] if section.__name__ == "Config" else section.__name__
-        shown[title.strip("_").lower() + "_" * (title.strip("_").lower() in shown)] = instance
+        general = section.__name__ in ("Config", "Options")  # then the file's name says more
+        title = section.__module__.rpartition(".")[2] if general else section.__name__
+        title = title.strip("_").lower()
+        shown[title + "_" * (title in shown)] = instance
     page = dataclasses.make_dataclass("Options", [(title, type(shown[title])) for title in shown])
     plain = (tyro.conf.OmitArgPrefixes,)
     tyro.cli(page, args=["--help"], default=page(**shown), prog=prog, description=description, config=plain)

@@ -337,6 +337,11 @@ def test_yaml_keeps_plain_values_and_their_order(tmp_path: Path) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
+class Options:
+    width: int = 8  # units of a layer
+
+
+@dataclasses.dataclass(frozen=True)
 class Again:
     lr: float = 1.0
 
@@ -421,3 +426,12 @@ def test_help_shows_comments_and_the_presets_values_and_exits_0(capsys: pytest.C
     ):
         assert part in shown.out
     assert "--train." not in shown.out  # one flat namespace
+
+
+def test_help_heads_a_section_of_a_general_name_with_its_file(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse([Train, Options], ["-h"])
+    shown = capsys.readouterr().out
+    assert "train options" in shown
+    assert "test_config options" in shown.replace("-", "_")
+    assert "options options" not in shown
