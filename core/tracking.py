@@ -1,0 +1,299 @@
+"""The record of a run: a group of run folders, one per seed, and their W&B runs. Nothing else writes either.
+
+Everything is written to disk first and to W&B second, so a W&B that fails costs nothing but its own copy, and
+that copy can be written afresh from the folder.
+"""
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import wandb
+from numpy.typing import NDArray
+
+from core import provenance
+from core.destination import PATIENCE, Destination, WandB, resolve
+from core.errors import UserError
+from core.groups import lay, now, session
+from core.media import edges, grid, histogram, write_png
+from core.mirrors import FINISHING, Mirrors
+from core.noise import States
+from core.progress import Progress
+from core.rows import Array, per_seed, plain, to_numpy
+from core.run_folder import RunFolder, newest_common, room
+
+TOLD = ("suite", "algorithm", "task", "seed", "versions", "git_commit", "facts")  # of run.json, to W&B
+AUTO = WandB()
+FATAL = ("loss/", "train/")  # a value here that is not finite ends that seed
+
+
+class Group:
+    """The seeds of one run, recorded side by side; `create` begins a group, `reopen` continues one.
+
+    `alive` [S] says which seeds have not failed; the others are passed over in everything that follows.
+    """
+
+    def __init__(self, path: Path, folders: list[RunFolder], to: Destination, quiet: bool) -> None:
+        first = folders[0].run
+        self.path = path
+        self.seeds: tuple[int, ...] = tuple(folder.run["seed"] for folder in folders)
+        self.axis = str(first["axis"])
+        self.alive: NDArray[np.bool_] = np.ones(len(folders), bool)
+        self._folders = folders
+        self._open = self.alive.copy()
+        self._last: list[dict[str, Any]] = [{} for _ in folders]  # the newest value of each metric
+        self._extra: list[dict[str, Any]] = [{} for _ in folders]  # what `summary` was given
+        self._saved: int | None = None  # the step of the newest checkpoint
+        self._began = time.monotonic()
+        self._progress = Progress(f"{first['algorithm']} {first['task']}", quiet)
+        self._wandb = Mirrors(folders, to, Mirror, wandb.teardown, self.say)
+
+    @classmethod
+    def create(
+        cls, *, root: Path, suite: str, algorithm: str, task: str, settings: Mapping[str, Any],
+        seeds: Sequence[int], axis: str, name: str | None = None, wandb: WandB = AUTO,
+        command: Sequence[str] = (), facts: Mapping[str, Any] | None = None, tags: Sequence[str] = (),
+        notes: str = "", job_type: str = "train", quiet: bool = False,
+    ) -> "Group":  # fmt: skip
+        """Lay the folders of a new group and open its W&B runs; its first line says where they are.
+
+        Args:
+            settings: every option, flat; seeds in it are passed over.
+            axis: the key that counts progress in each row, `env_step` or `examples_seen`.
+            name: the group's folder; by default algorithm, task, hash of the settings and time.
+            facts: how it is computed: threads, device, path, …
+
+        Raises:
+            UserError: the root cannot be written, the name is taken, or W&B must be online and cannot be.
+        """
+        to = resolve(wandb)
+        about = {
+            "suite": suite, "algorithm": algorithm, "task": task, "axis": axis, "command": list(command),
+            "facts": dict(facts or {}), "job_type": job_type, "tags": [*dict.fromkeys([*tags, *to.tags])],
+            "notes": to.notes or notes,
+        }  # fmt: skip
+        path, folders = lay(Path(root), name, settings, seeds, to, about)
+        group = cls(path, folders, to, quiet)
+        group.say(to.line(path))
+        group._wandb.open()
+        return group
+
+    @classmethod
+    def reopen(
+        cls, folder: Path, seeds: Sequence[int], *, step: int, wandb: WandB = AUTO,
+        command: Sequence[str] = (), quiet: bool = False,
+    ) -> "Group":  # fmt: skip
+        """Continue after the newest checkpoint common to `seeds`, which `restore` said is at `step`.
+
+        What was recorded later is taken back, and a W&B run that was offline is written afresh from the rest.
+        Without a flag the W&B mode stays what it was.
+        """
+        chosen = newest_common([Path(folder) / str(seed) for seed in seeds])
+        if any(whole["step"] != step for _, whole in chosen):
+            raise UserError(f"{folder} resumes at step {chosen[0][1]['step']}, not at {step}")
+        with room(Path(folder)):
+            folders = [RunFolder(Path(folder) / str(seed)) for seed in seeds]
+            for opened, (path, whole) in zip(folders, chosen, strict=True):
+                opened.cut(path, whole)
+        before = folders[0].run["wandb"]
+        if wandb.wandb == "auto" and before["mode"] != "online":
+            wandb = replace(wandb, wandb=before["mode"])
+        to = resolve(wandb)
+        group = cls(Path(folder), folders, to, quiet)
+        group._began -= float(chosen[0][1]["seconds"])
+        group._saved = step
+        group.say(to.line(group.path))
+        group.say(f"continuing {group.path.name} at {group.axis} {step}")
+        if changed := provenance.changed(folders[0].run):
+            group.say(f"not as when the run began: {changed}; the same numbers are not promised")
+        for last, opened in zip(group._last, folders, strict=True):
+            for kind, item in opened.replay():
+                last.update(item if kind == "row" else {})
+            again = [*opened.run.get("resumed", []), {"step": step, "at": now(), "command": list(command)}]
+            opened.update(**{**session(), "started": opened.run["started"]}, status="running", resumed=again)
+        group._wandb.open(again=True)
+        return group
+
+    @classmethod
+    def restore(cls, folder: Path, seeds: Sequence[int]) -> tuple[int, States]:
+        """The newest step at which all of `seeds` have a checkpoint, and their states there.
+
+        Raises:
+            UserError: a checkpoint is damaged (the line names it), or there is none in common.
+        """
+        chosen = newest_common([Path(folder) / str(seed) for seed in seeds])
+        return int(chosen[0][1]["step"]), [whole["state"] for _, whole in chosen]
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken, the parts before a resume included."""
+        return time.monotonic() - self._began
+
+    def log(self, step: int, metrics: Mapping[str, Array | float]) -> None:
+        """One row per live seed; each value is [S], or one number for all.
+
+        A `loss/*` or `train/*` value that is not finite ends that seed alone.
+        """
+        self.rows(step, per_seed(metrics, len(self.seeds)))
+
+    def rows(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """One row per live seed, with the values that this seed has; {} writes none."""
+        taken = round(self.seconds, 3)
+        for i in self._live():
+            if not rows[i]:
+                continue
+            values = plain(rows[i])
+            row = {self.axis: step, "time/seconds": taken, **values}
+            self._folders[i].append(row)
+            self._last[i].update(row)
+            self._wandb.tell(i, "row", row)
+            wrong = [name for name in values if name.startswith(FATAL) and not math.isfinite(values[name])]
+            if wrong:
+                self.fail(i, f"{wrong[0]} is {values[wrong[0]]}", step)
+
+    def histograms(self, step: int, arrays: Mapping[str, Array]) -> None:
+        """A histogram of each array [S, …] per live seed; values that are not finite are left out."""
+        numbers = {name: to_numpy(array) for name, array in arrays.items()}
+        for i in self._live():
+            found = {name: histogram(array[i]) for name, array in numbers.items()}
+            self._note(i, step, {"kind": "histograms", "of": {name: h for name, h in found.items() if h}})
+
+    def images(self, step: int, name: str, images: Array) -> None:
+        """A grid of pictures per live seed from [S, N, C, H, W], floats in [0, 1] or bytes."""
+        tiles = to_numpy(images)
+        for i in self._live():
+            path = self._folders[i].media(name, step, ".png")
+            with room(path):
+                write_png(path, grid(tiles[i]))
+            self._note(i, step, {"kind": "image", "name": name, "file": f"media/{path.name}"})
+
+    def video(self, step: int, name: str, i: int, film: Path) -> None:
+        """A film of seed number `i`; the mp4 file at `film` is copied."""
+        path = self._folders[i].media(name, step, ".mp4")
+        with room(path):
+            shutil.copyfile(film, path)
+        self._note(i, step, {"kind": "video", "name": name, "file": f"media/{path.name}"})
+
+    def checkpoint(self, step: int, states: States, *, best: bool | Sequence[bool] = False) -> None:
+        """Save the state of every live seed; `best` says of each whether it is also the best so far.
+
+        All files are whole on the disk before one of them replaces an older one: whenever the process is
+        killed, there is a step to which all seeds can go back.
+        """
+        flags = [best] * len(self.seeds) if isinstance(best, bool) else list(best)
+        for i in self._live():
+            self._folders[i].save(step, states[i], self.seconds)
+        for i in self._live():
+            self._folders[i].commit(bool(flags[i]))
+            self._folders[i].summarise({**self._last[i], **self._extra[i]})
+        self._saved = step
+
+    def summary(self, i: int, values: Mapping[str, Any]) -> None:
+        """Add plain values to the summary of seed number `i`, beside the newest value of each metric."""
+        self._extra[i].update(values)
+        self._folders[i].summarise({**self._last[i], **self._extra[i]})
+        self._wandb.summarise(i, self._extra[i])
+
+    def say(self, line: str) -> None:
+        """A line for people: on the console, and in console.log of every live seed."""
+        self._progress.say(line)
+        for i in self._live():
+            self._folders[i].say(line)
+
+    def progress(self, step: int, total: int, value: float | None = None, label: str = "return") -> None:
+        """Show how far the run is and the newest `value`; cheap, so call it as often as you like."""
+        self._progress.show(step, total, value, label)
+
+    def fail(self, i: int, reason: str, step: int) -> None:
+        """End seed number `i` alone, as failed; its checkpoints stay."""
+        kept = "it has no checkpoint yet" if self._saved is None else f"its checkpoint at {self._saved} stays"
+        others = "; the other seeds go on" if self.alive.sum() > 1 else ""
+        self.say(f"seed {self.seeds[i]} failed at {self.axis} {step}: {reason}; {kept}{others}")
+        self.alive[i] = False
+        self._close(i, "failed", 1, f"{reason} at {self.axis} {step}")
+
+    def finish(self, status: str = "finished", exit_code: int = 0, error: str | None = None) -> None:
+        """Close the record of every live seed and its W&B run; a second call does nothing."""
+        self._progress.clear()
+        live = self._live()
+        with ThreadPoolExecutor(max(len(live), 1)) as pool:  # sending the last rows to W&B may take a while
+            list(pool.map(lambda i: self._close(i, status, exit_code, error), live))
+        self._wandb.mend()
+
+    def _close(self, i: int, status: str, exit_code: int, error: str | None) -> None:
+        self._open[i] = False
+        with suppress(UserError):  # on a full disk the rest must still be closed
+            self._folders[i].summarise({**self._last[i], **self._extra[i]})
+            self._folders[i].update(status=status, ended=now(), seconds=round(self.seconds, 3), error=error)
+        self._wandb.finish(i, exit_code)
+        self._folders[i].close()
+
+    def _note(self, i: int, step: int, entry: dict[str, Any]) -> None:
+        entry = {self.axis: step, **entry}
+        self._folders[i].note(entry)
+        self._wandb.tell(i, "media", entry)
+
+    def _live(self) -> list[int]:
+        return [int(i) for i in np.flatnonzero(self._open)]
+
+
+class Mirror:
+    """One seed's W&B run: everything this lab says to wandb, it says here."""
+
+    def __init__(self, folder: RunFolder, to: Destination, config: Mapping[str, Any], again: bool) -> None:
+        """Open it; `again` continues a run that was online, and writes one afresh that was not."""
+        self._folder, self._axis = folder, str(folder.run["axis"])
+        record = folder.run["wandb"]
+        home = Path(to.dir or folder.path).resolve()
+        for earlier in (home / "wandb").glob(f"offline-run-*-{record['id']}"):
+            shutil.rmtree(earlier)
+        kept = again and record["mode"] == "online" == to.mode  # the server still has what it was told
+        self._run = wandb.init(
+            mode="online" if to.mode == "online" else "offline", dir=str(home), id=record["id"],
+            project=record["project"], entity=record["entity"] or None, group=record["group"],
+            name=f"{record['name']}-{folder.run['seed']}", job_type=folder.run["job_type"],
+            tags=folder.run["tags"], notes=folder.run["notes"] or None, reinit="create_new",
+            resume="allow" if kept else None, config={**config, **{key: folder.run[key] for key in TOLD}},
+            settings=wandb.Settings(
+                console="off", silent=True, disable_git=True, save_code=False, init_timeout=PATIENCE,
+                finish_timeout=FINISHING, x_transaction_log_flush_interval=1, x_disable_stats=True,
+            ),
+        )  # fmt: skip
+        self._run.define_metric(self._axis)
+        self._run.define_metric("*", step_metric=self._axis)
+        where = os.path.relpath(self._run.settings.sync_dir, folder.path.resolve())
+        folder.update(wandb={**record, "mode": to.mode, "run": where, "synced": False})
+        for kind, item in folder.replay() if again and not kept else ():
+            self.tell(kind, item)
+
+    def tell(self, kind: str, item: Mapping[str, Any]) -> None:
+        """One row of metrics, or one entry of the media index."""
+        if kind == "row":
+            self._run.log(dict(item))
+            return
+        path = str(self._folder.path / item.get("file", ""))
+        told: dict[str, Any] = {self._axis: item[self._axis]}
+        if item["kind"] == "image":
+            told[item["name"]] = wandb.Image(path)
+        elif item["kind"] == "video":
+            told[item["name"]] = wandb.Video(path, format="mp4")
+        for name, of in item.get("of", {}).items():
+            counts = np.array(of["counts"])
+            told[name] = wandb.Histogram(np_histogram=(counts, edges(of["low"], of["high"])))
+        self._run.log(told)
+
+    def summarise(self, values: Mapping[str, Any]) -> None:
+        """Values of the summary beside the metrics."""
+        self._run.summary.update(dict(values))
+
+    def finish(self, exit_code: int) -> None:
+        """Close it."""
+        self._run.finish(exit_code=exit_code)
