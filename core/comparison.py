@@ -193,7 +193,7 @@ def contests(
         task = names.setdefault(record.group, _task(record))
         entry = (record.algorithm, record.settings if merge else record.group)
         tasks.setdefault((record.suite, task), {}).setdefault(entry, []).append(record)
-    found = [_contest(*key, entries, metric, threshold) for key, entries in sorted(tasks.items())]
+    found = [_contest(*key, entries, metric, threshold) for key, entries in sorted(tasks.items(), key=_place)]
     held = [contest for contest in found if contest]
     if metric and every and not held:
         known = {name for record in every[-20:] for name in record.columns()}
@@ -229,6 +229,11 @@ def _contest(
         key=lambda entry: (entry.final is None, sign * entry.final.mean if entry.final else 0, entry.label)
     )
     return Contest(task, suite, metric, runs[0].axis, up, threshold, tuple(made))
+
+
+def _place(task: tuple[tuple[str, str], object]) -> tuple[int, str]:
+    (suite, name), _ = task
+    return [*MEASURES, suite].index(suite), name
 
 
 def _curve(record: Record, metric: str) -> Curve:

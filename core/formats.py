@@ -12,18 +12,9 @@ from core.comparison import Contest, Entry
 
 
 def header(contest: Contest) -> tuple[str, ...]:
-    """The columns of a contest's table."""
-    bar = "–" if contest.threshold is None else tables.number(contest.threshold)
-    return (
-        "algorithm",
-        "seeds",
-        contest.metric,
-        "95 % interval",
-        "area",
-        f"steps to {bar}",
-        "time",
-        "steps/s",
-    )
+    """The columns of a contest's table; the last only where there is a bar."""
+    bar = () if contest.threshold is None else (f"steps to {tables.number(contest.threshold)}",)
+    return ("algorithm", "seeds", contest.metric, "95 % interval", "area", "time", "steps/s", *bar)
 
 
 def cells(entry: Entry) -> tuple[str, ...]:
@@ -31,7 +22,7 @@ def cells(entry: Entry) -> tuple[str, ...]:
     final, number = entry.final, tables.number
     interval = f"[{number(final.low)}, {number(final.high)}]" if final and len(entry.scored) > 1 else "–"
     steps = entry.steps_to_threshold
-    reached = "–" if steps is None else f"{number(steps)} ({entry.reached}/{len(entry.crossings)})"
+    reached = f"{number(steps)} ({entry.reached} of {len(entry.crossings)})"
     mean = number(final.mean if final else None)
     return (
         entry.label,
@@ -39,9 +30,9 @@ def cells(entry: Entry) -> tuple[str, ...]:
         mean,
         interval,
         number(entry.area),
-        reached,
         tables.span(entry.seconds or None),
         number(entry.speed),
+        *(() if entry.threshold is None else (reached,)),
     )
 
 
@@ -75,7 +66,11 @@ def as_markdown(chosen: Sequence[Contest]) -> str:
 
 
 def _block(contest: Contest, draw: Callable[..., str], heading: str) -> str:
-    table = draw(header(contest), [cells(entry) for entry in contest.entries], right=(2, 4, 5, 6, 7))
+    table = draw(
+        header(contest),
+        [cells(entry) for entry in contest.entries],
+        right=(2, 4, 5, 6, 7)[: len(header(contest)) - 3],
+    )
     return "\n".join([heading, table, "", *remarks(contest), contest.verdict])
 
 

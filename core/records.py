@@ -244,7 +244,7 @@ class Options:
 
 def main(argv: Sequence[str]) -> int:
     """`lab runs`: one line per group, newest last. Returns the exit code."""
-    options: Options = parse([Options], argv).values[0]
+    options: Options = parse([Options], argv, prog="lab runs").values[0]
     groups: dict[str, list[Record]] = {}
     for record in scan(options.root):
         groups.setdefault(record.group, []).append(record)
@@ -263,10 +263,16 @@ def _line(group: str, records: list[Record]) -> tuple[str, ...]:
     states = (
         next(iter(status)) if len(status) == 1 else ", ".join(f"{n} {name}" for name, n in status.items())
     )
-    steps, planned = min(record.step() for record in records), records[0].config.get("steps")
-    progress = f"{steps:,}" + (f" / {planned:,}" if isinstance(planned, int) else "")
+    steps, planned = min(record.step() for record in records), _planned(records[0])
+    progress = f"{steps:,}" + (f" / {planned:,}" if planned else "")
     youngest = max(record.started for record in records)
     return group, _seeds(records), states, progress, _last(records), age(time.time() - youngest)
+
+
+def _planned(record: Record) -> int | None:
+    steps, batch = record.config.get("steps"), record.config.get("batch", 1)
+    each = 1 if record.axis == "env_step" else batch  # a training step sees a batch of examples
+    return steps * each if isinstance(steps, int) and isinstance(each, int) else None
 
 
 def _seeds(records: list[Record]) -> str:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import (
-    stdtrit,
-)  # the inverse of Student's distribution; scipy.stats takes half a second to import
+from scipy.special import stdtrit  # Student's inverse, at a fraction of what importing scipy.stats takes
+
+from core.tables import number
 
 ENOUGH = 5  # seeds in each group below which no winner is named
 
@@ -133,8 +133,10 @@ def verdict(
         order = [1, 0]
         difference = Interval(-difference.mean, -difference.high, -difference.low)
     first, second = (names[i] for i in order)
-    facts = ", ".join(f"{names[i]} {_say(mean[i])} (n = {n[i]})" for i in order)
-    interval = f"{level:.0%} interval of the difference [{_say(difference.low)}, {_say(difference.high)}]"
+    facts = ", ".join(f"{names[i]} {number(mean[i])} (n = {n[i]})" for i in order)
+    interval = (
+        f"{100 * level:g} % interval of the difference [{number(difference.low)}, {number(difference.high)}]"
+    )
     if min(n) < ENOUGH:
         shown = f"; {interval}" if min(n) > 1 else ""
         return f"No winner is named with fewer than {ENOUGH} seeds each: {facts}{shown}."
@@ -142,10 +144,6 @@ def verdict(
         return f"No difference shown: {facts}; {interval} includes 0."
     word = "higher" if higher_is_better is None else "better"
     return f"{first} is {word} than {second}: {facts}; {interval} excludes 0."
-
-
-def _say(value: float) -> str:
-    return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
 def _scores(values: ArrayLike) -> Floats:

@@ -41,7 +41,7 @@ def test_scores_that_are_none_are_refused(scores: list[float]) -> None:
 
 
 def test_welch_by_hand() -> None:
-    # a: mean 1, s² 2, n 2; b: mean 6, s² 2, n 2. u = v = 1, ν = 2²/(1 + 1) = 2, t(2, .975) = 4.30265, √2 = 1.41421
+    # means 1 and 6, s² 2 and 2, n 2: u = v = 1, ν = 2²/(1 + 1) = 2, t(2, .975) = 4.30265, √2 = 1.41421
     assert welch_interval([0, 2], [5, 7]) == pytest.approx((-5, -5 - 6.084871, -5 + 6.084871), abs=1e-5)
     # b: s² 8 now: u = 1, v = 4, ν = 25/(1 + 16) = 25/17; unequal variances give fewer degrees of freedom
     half = stats.t.ppf(0.975, 25 / 17) * math.sqrt(5)
