@@ -192,3 +192,6 @@ def _bound(likelihood: Tensor, kl: Tensor) -> Metrics:
     """Means over the last axis, signs turned so that less is better: bound = reconstruction + kl."""
     mean = {"bound": kl - likelihood, "reconstruction": -likelihood, "kl": kl}
     return {name: value.mean(dim=-1) for name, value in mean.items()}
+
+
+TRAINER = VAE

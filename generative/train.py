@@ -1,0 +1,210 @@
+"""`lab train TRAINER` and `lab resume RUN`: from what was typed to a finished record."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from core import config as settings_file
+from core.cli import run as from_shell
+from core.config import Settings
+from core.destination import WandB
+from core.errors import UserError
+from core.groups import hash_of
+from core.noise import States
+from core.records import Record, scan
+from core.records import find as find_runs
+from core.tracking import Group
+from generative.build import Machine, decide, module_of, preset_of, trainer_of
+from generative.data import Batches, Data, held_still, load
+from generative.files import Images
+from generative.loop import Cadence, Training
+from generative.trainer import Trainer
+
+EVALUATIONS = 20  # per run, unless told otherwise
+ROWS = 400  # of metrics per run, unless told otherwise
+
+
+@dataclass(frozen=True)
+class Options:
+    steps: int = 2_000  # updates of one seed over the whole training
+    seeds: tuple[int, ...] = (0, 1, 2)  # all trained together, in this process
+    preset: str = "auto"  # settings known to work: iwae, …; auto: the first that knows the data; none
+    eval_every: int | None = None  # steps between evaluations; None: 20 per run; 0: never
+    log_every: int | None = None  # steps between rows of metrics; None: 400 rows per run
+    checkpoint_every: int | None = None  # steps between checkpoints; None: at every evaluation and the end
+    root: str = "runs"  # where run folders go
+    name: str | None = None  # the group's folder; None: made of algorithm, data, settings and time
+    resume: Literal["never", "auto"] = "never"  # auto: go on with the newest unfinished run of these settings
+    quiet: bool = False  # no progress
+
+
+@dataclass(frozen=True)
+class Again(WandB):
+    """What may be said anew when a run goes on."""
+
+    quiet: bool = False  # no progress
+
+
+SECTIONS = (Data, Options, Machine, WandB)
+
+
+def main(argv: list[str]) -> int:
+    """``argv`` is the trainer's id and its options."""
+    if not argv or argv[0].startswith("-"):
+        raise UserError("name a trainer first, such as vae")
+    algorithm, flags = argv[0], argv[1:]
+    settings = read(algorithm, module_of(algorithm), flags)
+    data, options, machine, wandb, config = settings.values
+    check(options)
+    if options.resume == "auto" and (folder := unfinished(algorithm, settings)):
+        return proceed(folder, Again(**asdict(wandb), quiet=options.quiet))
+    images = load(data)
+    facts = decide(machine, options.steps * len(options.seeds))
+    torch.set_num_threads(machine.threads)
+    trainer, batches = build(algorithm, config, images, options, facts)
+    group = Group.create(
+        root=Path(options.root),
+        suite="generative",
+        algorithm=algorithm,
+        task=images.name,
+        settings=recorded(algorithm, settings),
+        seeds=options.seeds,
+        axis="examples_seen",
+        name=options.name,
+        wandb=wandb,
+        command=["lab", "train", *argv],
+        facts=facts,
+        quiet=options.quiet,
+    )
+    group.say(f"{algorithm} on {images.name}: {settings.changed() or 'all settings at their defaults'}")
+    for note in images.notes:
+        group.say(note)
+    return run(trainer, batches, images, group, options)
+
+
+def read(algorithm: str, module: Any, flags: Sequence[str]) -> Settings:
+    """The settings: defaults, then the preset for the data set, then --config, then flags."""
+    sections = (*SECTIONS, module.Config)
+    about: Any = {"prog": f"lab train {algorithm}", "description": (module.__doc__ or "").split("\n")[0]}
+    first = settings_file.parse(sections, flags, ignored=("algorithm",), **about)
+    data, options = first.values[0], first.values[1]
+    preset, name = preset_of(module, options.preset, data.data)
+    return settings_file.parse(
+        sections, flags, preset=preset, preset_name=name, ignored=("algorithm",), **about
+    )
+
+
+def check(options: Options) -> None:
+    """Refuse numbers that cannot work."""
+    if options.steps < 1:
+        raise UserError(f"--steps is {options.steps}; it must be at least 1")
+    if not options.seeds or len(set(options.seeds)) < len(options.seeds):
+        raise UserError(f"--seeds {' '.join(map(str, options.seeds))}: give at least one seed, each once")
+
+
+def build(
+    algorithm: str, config: Any, images: Images, options: Options, facts: dict[str, Any]
+) -> tuple[Trainer, Batches]:
+    """A trainer for these images, and its batches of them."""
+    trainer = trainer_of(algorithm, config, images, options.seeds, options.steps, facts)
+    batches = Batches(images.train, options.seeds, trainer.batch, trainer.binarise, facts["device"])
+    return trainer, batches
+
+
+def recorded(algorithm: str, settings: Settings) -> dict[str, Any]:
+    """What config.yaml keeps: every setting that makes the numbers, none that only says where they go."""
+    where = {"seeds", "root", "name", "resume", "quiet"}
+    return {"algorithm": algorithm} | {
+        key: value
+        for key, value in settings.flat().items()
+        if key not in where and not key.startswith("wandb")
+    }
+
+
+def run(
+    trainer: Trainer,
+    batches: Batches,
+    images: Images,
+    group: Group,
+    options: Options,
+    resumed: States | None = None,
+) -> int:
+    """Train, from the start or from ``resumed``; whatever happens, the record is closed and says so."""
+    every = options.eval_every if options.eval_every is not None else max(options.steps // EVALUATIONS, 1)
+    cadence = Cadence(
+        log=options.log_every if options.log_every is not None else max(options.steps // ROWS, 1),
+        evaluate=every,
+        checkpoint=options.checkpoint_every if options.checkpoint_every is not None else every,
+    )
+    test = held_still(images.test, trainer.binarise).to(batches.pixels.device)
+    training = Training(trainer, batches, test, group, options.steps, cadence)
+    try:
+        if resumed is not None:
+            training.load_state_dict(resumed)
+        return training.run()
+    except BaseException as error:
+        group.finish("crashed", 1, str(error) or type(error).__name__)
+        raise
+
+
+def resume(records: Sequence[Record], argv: Sequence[str]) -> int:
+    """`lab resume RUN`: go on with the unfinished seeds of the group that ``records`` belong to."""
+    options: Again = settings_file.parse([Again], argv).values[0]
+    return proceed(records[0].path.parent, options)
+
+
+def settings_of(record: Record) -> Settings:
+    """The settings a run was made with."""
+    sections = (Data, Options, Machine, module_of(record.algorithm).Config)
+    return settings_file.parse(
+        sections, ["--config", str(record.path / "config.yaml")], ignored=("algorithm",)
+    )
+
+
+def proceed(folder: Path, again: Again) -> int:
+    """Go on from the newest checkpoint, computed as before: the run itself says how."""
+    runs = [record for record in find_runs(folder.parent, str(folder)) if record.status != "failed"]
+    if any(record.status == "running" for record in runs):
+        raise UserError(f"{folder.name} is still running; stop it first")
+    if all(record.status == "finished" for record in runs):
+        print(f"{folder.name} is finished already; nothing to resume")
+        return 0
+    facts = runs[0].run["facts"]
+    data, options, _, config = settings_of(runs[0]).values
+    options = replace(options, seeds=tuple(record.seed for record in runs))
+    images = load(data)
+    step, states = Group.restore(folder, options.seeds)
+    torch.set_num_threads(facts["threads"])
+    trainer, batches = build(runs[0].algorithm, config, images, options, facts)
+    group = Group.reopen(
+        folder,
+        options.seeds,
+        step=step,
+        wandb=again,
+        command=["lab", "resume", folder.name],
+        quiet=again.quiet,
+    )
+    return run(trainer, batches, images, group, options, states)
+
+
+def unfinished(algorithm: str, settings: Settings) -> Path | None:
+    """The newest group of just these settings and seeds that was stopped or crashed."""
+    options: Options = settings.values[1]
+    key = hash_of(recorded(algorithm, settings))
+    found: dict[Path, list[Record]] = {}
+    for record in scan(options.root):
+        if record.settings == key and record.algorithm == algorithm:
+            found.setdefault(record.path.parent, []).append(record)
+    for folder, records in sorted(found.items(), key=lambda item: -item[1][0].started):
+        same = {record.seed for record in records} == set(options.seeds)
+        if same and any(record.status in ("stopped", "crashed") for record in records):
+            return folder
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(from_shell(main, sys.argv[1:]))
