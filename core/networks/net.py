@@ -88,12 +88,12 @@ class Linear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         if self.weight.dim() == 2:
             return F.linear(input, self.weight, self.bias)
-        rows = input.reshape(input.shape[0], math.prod(input.shape[1:-1]), input.shape[-1])
+        if input.dim() != 3:
+            rows = input.reshape(input.shape[0], math.prod(input.shape[1:-1]), input.shape[-1])
+            return self.forward(rows).reshape(*input.shape[:-1], self.weight.shape[-2])
         if self.bias is None:
-            out = torch.bmm(rows, self.weight.mT)
-        else:
-            out = torch.baddbmm(self.bias.unsqueeze(1), rows, self.weight.mT)
-        return out.reshape(*input.shape[:-1], self.weight.shape[-2])
+            return torch.bmm(input, self.weight.mT)
+        return torch.baddbmm(self.bias.unsqueeze(1), input, self.weight.mT)
 
 
 class LayerNorm(nn.LayerNorm):
