@@ -1,0 +1,83 @@
+"""`lab sync`: uploads what was logged offline, through wandb's own `wandb sync`."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.config import parse
+from core.destination import answers, base_url, has_key
+from core.errors import UserError
+from core.records import Record, find, scan
+from core.run_folder import RunFolder
+
+LIMIT = 600  # seconds for one run; wandb itself would go on asking a broken server for ever
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `lab sync` understands."""
+
+    runs: tuple[str, ...] = ()  # runs to upload: paths, ids, groups, `last`; else every offline run
+    root: str = "runs"  # folder that holds the runs
+    limit: float = LIMIT  # seconds one upload may take
+
+
+def sync(argv: Sequence[str]) -> int:
+    """Upload offline runs, one line each; 1 when an upload failed, else 0. What is uploaded is passed over.
+
+    Raises:
+        UserError: there is no API key, the server does not answer, or a named run does not exist.
+    """
+    named = bool(argv) and not argv[0].startswith("-")
+    options: Options = parse([Options], ["--runs", *argv] if named else argv, prog="lab sync").values[0]
+    if options.runs:
+        records = [record for query in options.runs for record in find(options.root, query)]
+    else:
+        records = scan(options.root)
+    unique = {record.path.resolve(): record for record in records}.values()
+    waiting = [record for record in unique if offline_run(record)]
+    if not waiting:
+        print(f"nothing to upload in {options.root}: no offline run that is not uploaded yet")
+        return 0
+    server = base_url()
+    if not has_key(server):
+        raise UserError(f"no API key for {server}; set WANDB_API_KEY or run `wandb login`, then try again")
+    if not answers(server):
+        raise UserError(f"{server} does not answer; the runs stay as they are, try `lab sync` later")
+    return max([_upload(record, options.limit) for record in waiting])
+
+
+def offline_run(record: Record) -> Path | None:
+    """The offline W&B folder of a run that is over and was not uploaded; None when there is none."""
+    told = record.run.get("wandb", {})
+    if told.get("mode") != "offline" or told.get("synced") or record.status == "running":
+        return None
+    folder = record.path / str(told.get("run", ""))
+    return folder if any(folder.glob("*.wandb")) else None
+
+
+def _upload(record: Record, limit: float) -> int:
+    folder = offline_run(record)
+    assert folder is not None
+    command = [sys.executable, "-m", "wandb", "sync", str(folder)]
+    told = record.run["wandb"]
+    quiet = {**os.environ, "WANDB_ERROR_REPORTING": os.environ.get("WANDB_ERROR_REPORTING", "false")}
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=limit, env=quiet, check=False)
+        said = [line.removeprefix("wandb: ").strip() for line in (ran.stdout + ran.stderr).splitlines()]
+    except subprocess.TimeoutExpired:
+        said = [f"ERROR no end within {limit:.0f} s"]
+    # wandb answers 0 even when it failed; the mark beside its file is what counts
+    if not any(folder.glob("*.wandb.synced")):
+        errors = [line for line in said if "error" in line.lower()] or said[-1:] or ["wandb said nothing"]
+        print(f"{record.id}: not uploaded: {errors[0].removeprefix('ERROR ').strip()}", flush=True)
+        return 1
+    opened = RunFolder(record.path)
+    opened.update(wandb={**told, "synced": True})
+    opened.close()
+    links = [word for line in said for word in line.split() if word.startswith("http") and "/runs/" in word]
+    print(f"{record.id}: uploaded{' to ' + links[0] if links else ''}", flush=True)
+    return 0
