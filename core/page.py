@@ -43,7 +43,7 @@ def html(contests: Sequence[Contest], *, root: str) -> str:
 {_head(contests, root)}
 <main>{sections}</main>
 {FOOT}
-<script type="application/json" id="figures">{_embedded(drawn)}</script>
+<script type="application/json" id="figures">{embedded(drawn)}</script>
 <script>{get_plotlyjs()}</script>
 <script>{script}</script>
 </body>
@@ -55,7 +55,7 @@ FOOT = f"""<footer>
 <h2>How to read this</h2>
 <p><b>Final score</b>: each seed's last evaluation; the mean over seeds with Student's 95&nbsp;% interval. In
 the strip a dot is a seed, the tick the mean, the bar the interval. <b>Area</b>: the mean height of the curve,
-so faster learning counts. <b>Steps to the bar</b>: the median over seeds, ∞ when half or more never got there.
+so faster learning counts. <b>Steps to the bar</b>: the median over seeds, ∞ when half never got there.
 <b>Time</b>: wall time of all seeds; <b>steps/s</b>: steps of all seeds in that time.</p>
 <p>In the curves the line is the mean over seeds and the band its 95&nbsp;% interval; with fewer than {ENOUGH}
 seeds each seed is drawn faintly instead. Nothing is extrapolated: where a seed ends, the mean goes on without
@@ -187,7 +187,7 @@ def _dot(colour: str) -> str:
     return f'<span class="dot" style="background:{colour}"></span>'
 
 
-def _embedded(data: Any) -> str:
+def embedded(data: Any) -> str:
     """JSON that no name can end: `<` never appears in it."""
     return (
         json.dumps(data, allow_nan=False)

@@ -26,7 +26,7 @@ def write_run(
     tail: bytes = b"",
     **run: Any,
 ) -> Path:
-    """One seed's folder; `rows` go into metrics.jsonl as they are, `tail` after them, the rest into run.json."""
+    """One seed's folder: `rows` and then `tail` are metrics.jsonl, `run` is added to run.json."""
     group = group or GROUP.format(algorithm=algorithm, task=task, settings=settings)
     folder = root / group / str(seed)
     folder.mkdir(parents=True)
@@ -57,6 +57,8 @@ def write_run(
     return folder
 
 
-def evaluations(*values: float, every: int = 10, metric: str = "eval/return", axis: str = "env_step") -> list[dict[str, Any]]:
+def evaluations(
+    *values: float, every: int = 10, metric: str = "eval/return", axis: str = "env_step"
+) -> list[dict[str, Any]]:
     """Rows with one value each, at steps every, 2·every, …"""
     return [{axis: (i + 1) * every, metric: value} for i, value in enumerate(values)]

@@ -1,0 +1,147 @@
+"""Contests gathered from run folders: who is measured by what, and what is said."""
+
+import math
+from pathlib import Path
+
+import gymnasium
+import pytest
+
+from core import records
+from core.comparison import Contest, contests
+from core.errors import UserError
+from core.measures import BARS, higher_is_better
+from tests.core.run_folders import evaluations, write_run
+
+
+def only(root: Path, **options: object) -> Contest:
+    (contest,) = contests(records.scan(root), **options)  # type: ignore[arg-type]
+    return contest
+
+
+def test_what_is_measured(tmp_path: Path) -> None:
+    rows = evaluations(100, 480, 460), evaluations(0, 100, 500)
+    for seed, (points, final) in enumerate(zip(rows, (470.0, 490.0), strict=True)):
+        write_run(
+            tmp_path, seed=seed, rows=points, summary={"final/return": final}, pid=7, seconds=4.0 + seed
+        )
+    contest = only(tmp_path)
+    (entry,) = contest.entries
+    assert (contest.task, contest.metric, contest.threshold) == ("CartPole-v1", "eval/return", 475.0)
+    assert (contest.axis, contest.higher_is_better) == ("env_step", True)
+    assert entry.label == "ppo"
+    assert entry.scores.tolist() == [470.0, 490.0]  # the final evaluation, not the last of the curve
+    # mean 480, s = 14.142, s/√2 = 10, t(1, .975) = 12.7062
+    assert entry.final == pytest.approx((480, 480 - 127.062, 480 + 127.062), abs=1e-3)
+    # trapezoids over steps 10, 20, 30: (290 + 470)/2 = 380 and (50 + 300)/2 = 175
+    assert entry.area == pytest.approx((380 + 175) / 2)
+    assert (entry.crossings.tolist(), entry.reached, entry.steps_to_threshold) == ([20, 30], 2, 25)
+    assert entry.seconds == 5.0  # one process, one wall
+    assert entry.speed == pytest.approx(60 / 5)
+    assert contest.verdict == "ppo stands alone on this task."
+
+
+def test_failed_and_running_seeds_are_counted_and_shown(tmp_path: Path) -> None:
+    for seed in range(5):
+        write_run(tmp_path, seed=seed, rows=evaluations(0, 500 + seed))
+        write_run(tmp_path, algorithm="dqn", seed=seed, rows=evaluations(0, 100 + seed))
+    write_run(tmp_path, seed=5, rows=evaluations(480), status="failed")
+    write_run(tmp_path, seed=6, rows=evaluations(9), status="running")
+    write_run(tmp_path, seed=7, rows=[{"env_step": 10, "eval/return": "NaN"}])
+    contest = only(tmp_path)
+    best = contest.entries[0]
+    assert best.status == {"finished": 5, "failed": 1, "running": 1, "no value": 1}
+    assert (len(best.scored), best.failed) == (5, 2)
+    assert best.final is not None
+    assert best.final.mean == 502
+    assert sorted(best.crossings.tolist()) == [
+        10,
+        *[20] * 5,
+        math.inf,
+    ]  # the running seed may still get there
+    assert contest.verdict.startswith("No winner is named: 2 of 8 seeds of ppo failed")
+
+
+def test_the_best_pair_is_compared(tmp_path: Path) -> None:
+    for seed in range(5):
+        write_run(tmp_path, seed=seed, rows=evaluations(0, 500 + seed))
+        write_run(tmp_path, algorithm="dqn", seed=seed, rows=evaluations(0, 100 + seed, every=20))
+        write_run(tmp_path, algorithm="a2c", seed=seed, rows=evaluations(0, 10 + seed))
+    write_run(tmp_path, algorithm="dqn", seed=5, rows=evaluations(1), status="crashed")
+    said = only(tmp_path).verdict
+    assert said.startswith("ppo is better than dqn: ppo 502 (n = 5), dqn 102 (n = 5)")
+    assert "They trained for different lengths: 20 and 40 steps." in said
+    assert "1 of 6 seeds of dqn failed: not in its mean." in said
+    assert said.endswith("The pair is the best two of 3.")
+
+
+def test_lower_is_better_for_a_bound(tmp_path: Path) -> None:
+    for algorithm, bound in (("vae", 95.0), ("iwae", 90.0)):
+        for seed in range(5):
+            rows = [{"examples_seen": 64, "eval/bound": bound + seed / 10, "train/loss": 1.0}]
+            write_run(tmp_path, algorithm=algorithm, suite="generative", task="mnist", seed=seed, rows=rows)
+    contest = only(tmp_path)
+    assert (contest.metric, contest.threshold, contest.axis) == ("eval/bound", None, "examples_seen")
+    assert [entry.label for entry in contest.entries] == ["iwae", "vae"]
+    assert contest.verdict.startswith("iwae is better than vae")
+    assert only(tmp_path, metric="train/loss").metric == "train/loss"
+
+
+def test_settings_are_told_apart_and_repeats_are_not_counted_twice(tmp_path: Path) -> None:
+    for seed in range(2):
+        write_run(tmp_path, seed=seed, rows=evaluations(1.0), group=f"ppo-x-0123abcd-20260101-00000{seed}")
+        write_run(tmp_path, seed=seed, rows=evaluations(2.0), settings="ffff0000", config={"lr": 0.1})
+    late = {"group": "ppo-x-0123abcd-20260202-000000", "started": "2026-02-02T00:00:00+00:00"}
+    write_run(tmp_path, seed=1, rows=evaluations(7.0), **late)  # type: ignore[arg-type]
+    write_run(tmp_path, seed=0, rows=evaluations(8.0), status="running", **late)  # type: ignore[arg-type]
+    faster, slower = only(tmp_path).entries
+    assert (faster.label, faster.scores.tolist(), faster.older) == ("ppo lr=0.001", [1.0, 7.0], 2)
+    assert (slower.label, slower.scores.tolist(), slower.older) == ("ppo lr=0.1", [2.0, 2.0], 0)
+    apart = only(tmp_path, merge=False)
+    assert len(apart.entries) == 4
+    assert len({entry.label for entry in apart.entries}) == 4
+
+
+def test_other_arguments_are_another_task(tmp_path: Path) -> None:
+    write_run(tmp_path, task="FrozenLake-v1", rows=evaluations(0.7))
+    write_run(
+        tmp_path,
+        task="FrozenLake-v1",
+        settings="ffff0000",
+        rows=evaluations(1.0),
+        config={"env_args": "{a: 1}"},
+    )
+    found = contests(records.scan(tmp_path))
+    assert [(c.task, c.threshold) for c in found] == [("FrozenLake-v1", 0.7), ("FrozenLake-v1 {a: 1}", None)]
+
+
+def test_steps_repeated_after_a_resume_count_once(tmp_path: Path) -> None:
+    rows = [*evaluations(1, 2, 3), {"env_step": 20, "eval/return": 5}, {"env_step": 30, "eval/return": 6}]
+    write_run(tmp_path, rows=rows)
+    (curve,) = only(tmp_path).entries[0].curves
+    assert (curve.steps.tolist(), curve.values.tolist()) == ([10, 20, 30], [1, 5, 6])
+
+
+def test_an_unknown_metric_names_the_nearest(tmp_path: Path) -> None:
+    write_run(tmp_path, rows=evaluations(1.0))
+    with pytest.raises(UserError, match="no run has the metric 'eval/retrun'; did you mean 'eval/return'"):
+        contests(records.scan(tmp_path), metric="eval/retrun")
+
+
+def test_nothing_finished_yet(tmp_path: Path) -> None:
+    write_run(tmp_path, status="running")
+    contest = only(tmp_path)
+    assert contest.verdict == "No seed has finished yet."
+    assert (contest.entries[0].final, contest.entries[0].area) == (None, None)
+
+
+def test_directions() -> None:
+    told = [higher_is_better(name) for name in ("eval/return", "eval/bound", "loss/policy", "train/loss")]
+    assert told == [True, False, None, False]
+
+
+def test_bars_are_gymnasiums() -> None:
+    registered = {
+        task: gymnasium.registry[task].reward_threshold for task in BARS if task in gymnasium.registry
+    }
+    assert len(registered) >= 10
+    assert {task: BARS[task] for task in registered} == registered

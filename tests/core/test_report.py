@@ -1,0 +1,219 @@
+"""`lab compare` and `lab report` from the folder to the words and the page."""
+
+import base64
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from core import report
+from core.errors import UserError
+from core.page import embedded
+from tests.core.run_folders import evaluations, write_run
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for seed in range(5):
+        write_run(tmp_path / "runs", seed=seed, rows=evaluations(0, 480 + seed))
+        write_run(tmp_path / "runs", algorithm="dqn", seed=seed, rows=evaluations(0, 100 + seed))
+    write_run(tmp_path / "runs", algorithm="dqn", seed=5, rows=evaluations(3), status="failed")
+    vae = write_run(
+        tmp_path / "runs",
+        algorithm="vae",
+        suite="generative",
+        task="digits",
+        rows=evaluations(30.0, 20.0, metric="eval/bound", axis="examples_seen"),
+    )
+    (vae / "media").mkdir()
+    for name in ("samples-10", "samples-9", "reconstructions-10"):
+        (vae / "media" / f"{name}.png").write_bytes(b"\x89PNG" + name.encode())
+    return tmp_path / "runs"
+
+
+def answer(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    assert report.compare(argv) == 0
+    return capsys.readouterr().out
+
+
+def test_table(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = answer(capsys, "--root", str(root)).splitlines()
+    assert lines[0] == "CartPole-v1 · eval/return, higher is better"
+    assert re.split(r"\s{2,}", lines[1])[-1] == "steps to 475"
+    ppo, dqn = (re.split(r"\s{2,}", line) for line in lines[2:4])
+    # mean 482, s/√5 = 0.70711, t = 2.77645
+    assert ppo == ["ppo", "5", "482", "[480, 484]", "241", "50.0 s", "2", "20 (5 of 5)"]
+    assert dqn[:3] == ["dqn", "5 of 6 (1 failed)", "102"]
+    assert dqn[-1] == "∞ (0 of 6)"
+    assert lines[5].startswith("ppo is better than dqn: ppo 482 (n = 5), dqn 102 (n = 5)")
+    assert "digits · eval/bound, lower is better" in lines
+
+
+def test_other_formats_say_the_same(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = json.loads(answer(capsys, "--root", str(root), "--format", "json"))
+    ppo, dqn = told[0]["entries"]
+    assert (ppo["mean"], ppo["n"], ppo["steps_to_threshold"], ppo["scores"]) == (
+        482,
+        5,
+        20,
+        [480, 481, 482, 483, 484],
+    )
+    assert (dqn["n"], dqn["seeds"], dqn["status"], dqn["steps_to_threshold"]) == (
+        5,
+        6,
+        {"finished": 5, "failed": 1},
+        None,
+    )
+    assert told[0]["verdict"].startswith("ppo is better than dqn")
+    assert told[1]["entries"][0]["low"] is None  # one seed has no interval
+    rows = list(csv.DictReader(io.StringIO(answer(capsys, "--root", str(root), "--format", "csv"))))
+    assert [(row["task"], row["label"], row["mean"]) for row in rows][:2] == [
+        ("CartPole-v1", "ppo", "482.0"),
+        ("CartPole-v1", "dqn", "102.0"),
+    ]
+    assert "| ppo | 5 | 482 |" in answer(capsys, "--root", str(root), "--format", "markdown")
+
+
+def test_runs_and_threshold_may_be_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = json.loads(answer(capsys, "ppo", "--root", str(root), "--format", "json", "--threshold", "100"))
+    assert [entry["label"] for contest in told for entry in contest["entries"]] == ["ppo"]
+    assert told[0]["threshold"] == 100
+
+
+def test_groups_that_are_named_stay_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = "ppo-x-0123abcd-20260101-000000", "ppo-x-0123abcd-20260202-000000"
+    for group, final in ((before, 1.0), (after, 2.0)):
+        write_run(
+            tmp_path, group=group, rows=evaluations(final), started=f"2026-0{final:.0f}-01T00:00:00+00:00"
+        )
+    named = json.loads(answer(capsys, before, after, "--root", str(tmp_path), "--format", "json"))[0][
+        "entries"
+    ]
+    assert [(entry["mean"], entry["groups"]) for entry in named] == [(2.0, [after]), (1.0, [before])]
+    every = answer(capsys, "--root", str(tmp_path))
+    assert "1 older run of the same settings and seed left out." in every
+
+
+def test_mistakes(root: Path, tmp_path: Path) -> None:
+    for argv, words in (
+        (["--root", str(tmp_path / "none")], "no runs in"),
+        (["nothing", "--root", str(root)], "no run 'nothing'"),
+        (["--root", str(root), "--format", "tabel"], "table"),
+        (["--root", str(root), "--metric", "eval/retrun"], "eval/return"),
+    ):
+        with pytest.raises(UserError, match=words):
+            report.compare(argv)
+    with pytest.raises(UserError, match="is a folder"):
+        report.report(["--root", str(root), "--out", str(tmp_path)])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        report.report(["--root", str(root), "--out", str(tmp_path / "file" / "report.html")])
+
+
+class Page(HTMLParser):
+    """What a browser would fetch or run, and the text of the scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.tags: list[str] = []
+        self.handlers: list[str] = []
+        self.scripts: dict[str, str] = {}
+        self.inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.fetched += [
+            value or "" for name, value in attrs if name in ("src", "srcset", "data", "poster", "action")
+        ]
+        self.fetched += [value or "" for name, value in attrs if name == "href"]
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+        if tag == "script":
+            self.inside = dict(attrs).get("id") or f"script {self.tags.count('script')}"
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = "" if tag == "script" else self.inside
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.scripts[self.inside] = self.scripts.get(self.inside, "") + data
+
+
+def page(root: Path, *options: str) -> tuple[str, Page]:
+    out = root.parent / "out" / "report.html"
+    assert report.report(["--root", str(root), "--out", str(out), *options]) == 0
+    text = out.read_text(encoding="utf-8")
+    return text, Page(text)
+
+
+def test_the_page_is_whole_and_asks_no_server(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, parsed = page(root)
+    assert "2 tasks, 12 runs" in capsys.readouterr().out
+    assert all(address.startswith(("data:", "#")) for address in parsed.fetched)
+    assert "default-src 'none'" in text
+    assert "@import" not in text.partition("<script")[0]
+    assert "url(" not in text.partition("<script")[0]
+    assert text.count("plotly.js v") == 1  # inlined, once
+    assert "ppo is better than dqn</b>" in text
+    assert "5 of 6 (1 failed)" in text
+    newest = [base64.b64encode(b"\x89PNG" + name).decode() for name in (b"reconstructions-10", b"samples-10")]
+    assert [address.partition(",")[2] for address in parsed.fetched if "image/png" in address] == newest
+    drawn = json.loads(parsed.scripts["figures"])
+    traces = drawn["figure-0"]["data"]
+    means = {trace["name"]: trace for trace in traces if trace.get("name")}
+    assert means["ppo (n = 5)"]["y"] == [0, 482]
+    # a band is drawn for five seeds: 482 ± 1.963 on top at the last step
+    band = next(trace for trace in traces if trace.get("fill") == "toself")
+    assert band["y"][1] == pytest.approx(482 + 1.963243, abs=1e-5)
+    assert [trace["x"] for trace in traces if trace["mode"] == "markers"] == [
+        [10.0]
+    ]  # where the sixth dqn seed failed
+
+
+def test_few_seeds_are_drawn_themselves(tmp_path: Path) -> None:
+    for seed in range(3):
+        write_run(tmp_path / "runs", seed=seed, rows=evaluations(1, 2 + seed))
+    _, parsed = page(tmp_path / "runs")
+    traces = json.loads(parsed.scripts["figures"])["figure-0"]["data"]
+    assert [trace.get("opacity") for trace in traces] == [0.4, 0.4, 0.4, None]
+    assert not any("fill" in trace for trace in traces)
+
+
+def test_hostile_names_are_only_text(tmp_path: Path) -> None:
+    for seed in range(2):
+        write_run(
+            tmp_path / "runs",
+            group="evil <b>",
+            algorithm=EVIL,
+            task=EVIL,
+            seed=seed,
+            rows=evaluations(1, 2, metric=EVIL),
+            config={EVIL: EVIL},
+        )
+    text, parsed = page(tmp_path / "runs", "--metric", EVIL)
+    assert len(parsed.scripts) == 3  # the figures, Plotly, ours
+    assert parsed.handlers == []
+    assert "img" not in parsed.tags
+    assert "evil <b>" not in text
+    # Plotly reads a few tags in names, so they are escaped before it sees them, and again where the data stands
+    names = [trace.get("name", "") for trace in json.loads(parsed.scripts["figures"])["figure-0"]["data"]]
+    assert names[-1].startswith("&lt;/script&gt;")
+    assert embedded({"a": EVIL}).count("<") == 0
+    assert json.loads(embedded({"a": EVIL})) == {"a": EVIL}
+    assert EVIL not in text
+    assert "&lt;img src=x onerror=alert(2)&gt;" in text
+
+
+def test_an_empty_record_is_shown(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs", status="running")
+    text, parsed = page(tmp_path / "runs")
+    assert "No seed has finished yet." in text
+    assert "0 of 1 (1 running)" in text
+    assert json.loads(parsed.scripts["figures"])["figure-0"]["data"][0]["x"] == []
