@@ -9,7 +9,9 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 State: TypeAlias = dict[str, Any]
@@ -73,6 +75,63 @@ class Noise:
     def load_state_dict(self, states: States) -> None:
         for generator, state in zip(self.generators, states, strict=True):
             generator.set_state(state["generator"].cpu())
+
+
+class Chance:
+    """The chance of acting: one small array per step for every seed, drawn ahead in blocks because that is cheap.
+
+    All steps of one stream have the same shape and kind; row ``k`` comes from the generator of seed ``k`` alone.
+    """
+
+    BLOCK = 256  # steps drawn at once
+
+    def __init__(self, seeds: Sequence[int], stream: str) -> None:
+        self.noise = Noise(seeds, stream)
+        self._kind: tuple[str, tuple[int, ...]] | None = None
+        self._drawn = np.zeros(0, np.float32)  # [step, seed, *shape]
+        self._before = self.noise.state_dict()  # the generators before this block
+        self._used = 0
+
+    def uniform(self, *shape: int) -> NDArray[np.float32]:
+        """``[seed, *shape]`` float32, uniform on [0, 1)."""
+        return self._next("uniform", shape)
+
+    def normal(self, *shape: int) -> NDArray[np.float32]:
+        """``[seed, *shape]`` float32, standard normal."""
+        return self._next("normal", shape)
+
+    def _next(self, kind: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        if self._kind != (kind, shape):
+            if self._kind is not None:
+                raise ValueError(f"one stream of steps is {self._kind} throughout, asked for {(kind, shape)}")
+            self._kind = (kind, shape)
+            self._draw()
+        elif self._used == self.BLOCK:
+            self._draw()
+        self._used += 1
+        row: NDArray[np.float32] = self._drawn[self._used - 1]
+        return row
+
+    def _draw(self) -> None:
+        assert self._kind is not None
+        kind, shape = self._kind
+        self._before = self.noise.state_dict()
+        draw = self.noise.uniform if kind == "uniform" else self.noise.normal
+        block = draw(self.BLOCK, *shape).numpy()
+        self._drawn = np.ascontiguousarray(np.moveaxis(block, 0, 1))
+        self._used = 0
+
+    def state_dict(self) -> States:
+        kind, shape = self._kind if self._kind is not None else ("", ())
+        return [{**state, "kind": kind, "shape": list(shape), "used": self._used} for state in self._before]
+
+    def load_state_dict(self, states: States) -> None:
+        self.noise.load_state_dict(states)
+        self._before, self._kind, self._used = self.noise.state_dict(), None, 0
+        if states[0]["kind"]:
+            self._kind = (states[0]["kind"], tuple(states[0]["shape"]))
+            self._draw()
+            self._used = states[0]["used"]
 
 
 def gumbel_of(uniform: Tensor) -> Tensor:

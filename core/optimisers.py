@@ -4,6 +4,7 @@ They act on vectors ``[P]``, or on matrices ``[seed, P]`` with ``t`` of shape ``
 same few lines run eagerly, under ``vmap`` and compiled together with the gradient.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -39,8 +40,8 @@ class Adam:
     ) -> tuple[Tensor, Moments]:
         mean = torch.lerp(moments[0], gradient, 1 - self.beta1)
         square = self.beta2 * moments[1] + (1 - self.beta2) * gradient * gradient
-        step = lr / (1 - self.beta1**t)
-        scale = (square / (1 - self.beta2**t)).sqrt() + self.eps
+        step = lr / -torch.expm1(t * math.log(self.beta1)) if self.beta1 else lr  # expm1: 1 − β^t loses digits
+        scale = (square / -torch.expm1(t * math.log(self.beta2))).sqrt() + self.eps
         return weights * (1 - lr * self.decay) - step * mean / scale, (mean, square)
 
 

@@ -6,10 +6,11 @@ all seeds. There are two ways through that step, chosen by ``path`` and recorded
 
 ``loop``
     One seed after the other, each by exactly the same instructions: what a seed learns is the same to the bit
-    alone and in company. Any module.
+    alone and in company, by construction. Any module.
 ``vmap``
-    All seeds in one batched computation: faster with many seeds. Sums may be taken in another order than on the
-    loop, so weights agree within rounding. Modules without buffers or dropout.
+    All seeds in one batched computation: faster with several seeds. Sums may be taken in another order than on
+    the loop, so weights agree within rounding; a lone seed is doubled, so that it is computed as in company.
+    Modules without buffers or dropout.
 
 Either is eager, or ``compiled``: gradient, clip and optimiser become one compiled function.
 """
@@ -95,9 +96,10 @@ class Replicas:
                 parameter.data = views[name]
                 parameter.requires_grad_(False)
         self._stacked: nn.Module | None = None
-        if len(self.modules) > 1 and getattr(first, "stacks", False):
+        if self.path == "vmap" and getattr(first, "stacks", False):
             self._stacked = copy.deepcopy(first)
-            views = self._views(self.matrix)
+            rows = max(len(self.modules), 2)  # one seed counts twice: a lone product would round otherwise
+            views = self._views(self.matrix.expand(rows, width))
             for name, parameter in self._stacked.named_parameters():
                 parameter.data = views[name]
 
@@ -109,15 +111,22 @@ class Replicas:
             for name, start, shape in self._places
         }
 
-    def __call__(self, *inputs: Any) -> Any:
-        """Every seed's output for its own inputs, without gradients: leaves ``[seed, …]`` to ``[seed, …]``."""
+    def __call__(self, *inputs: Any, method: str | None = None) -> Any:
+        """Every seed's output for its own inputs, without gradients: leaves ``[seed, …]`` to ``[seed, …]``.
+
+        Args:
+            method: the network's method to call instead of the network itself: a policy without its critic, say.
+        """
         with torch.no_grad():
             if self._stacked is not None:
-                return self._stacked(*inputs)
-            outputs = [
-                self._in_mode(module, training=False)(*trees.of_seed(inputs, k))
-                for k, module in enumerate(self.modules)
-            ]
+                run = self._stacked if method is None else getattr(self._stacked, method)
+                if len(self.modules) > 1:
+                    return run(*inputs)
+                doubled = trees.map(lambda leaf: leaf.expand(2, *leaf.shape[1:]), inputs)
+                return trees.map(lambda leaf: leaf[:1], run(*doubled))
+            modules = [self._in_mode(module, training=False) for module in self.modules]
+            runs = modules if method is None else [getattr(module, method) for module in modules]
+            outputs = [run(*trees.of_seed(inputs, k)) for k, run in enumerate(runs)]
             return trees.map(lambda *parts: torch.stack(parts), outputs[0], *outputs[1:])
 
     def apply(self, params: Params, *inputs: Any) -> Any:
