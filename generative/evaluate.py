@@ -1,0 +1,175 @@
+"""`lab eval RUN`, `lab sample RUN`, and `load`: what a run has learned, for people and for Python."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core import config as settings_file
+from core.errors import UserError
+from core.media import GAP, grid, write_png
+from core.noise import mix
+from core.records import Record, find
+from core.run_folder import load as load_checkpoint
+from core.statistics import student_interval
+from core.tracking import Group
+from generative.build import trainer_of
+from generative.data import held_still
+from generative.data import load as load_images
+from generative.metrics import negative_log_likelihood
+from generative.train import settings_of
+from generative.trainer import LikelihoodTrainer, Metrics, Trainer, evaluation_noise
+
+Which = Literal["last", "best"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Options of `lab eval`."""
+
+    samples: int = 5_000  # importance samples per image for the likelihood; 0: the bound alone
+    images: int = 0  # how many test images, from the first; 0: all
+    checkpoint: Which = "last"  # last, or best: the one with the best bound on the test set
+    threads: int = 1  # of torch
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Options of `lab sample`."""
+
+    count: int = 64  # images per seed of the run
+    out: str = "samples.png"  # a .png grid, or an .npz with `images` [seed, count, C, H, W] in [0, 1]
+    seed: int = 0  # of the noise; the same seed gives the same images
+    checkpoint: Which = "last"  # last, or best: the one with the best bound on the test set
+
+
+@dataclass(frozen=True)
+class Model:
+    """The trained models of some seeds of one run, and the images they are tested on."""
+
+    trainer: Trainer
+    seeds: tuple[int, ...]
+    test: Tensor  # [N, C, H, W] as the trainer sees images
+
+    def sample(self, count: int = 64, seed: int = 0) -> NDArray[np.float32]:
+        """New images ``[seed, count, C, H, W]`` in [0, 1]; the same ``seed`` gives the same ones."""
+        noise = evaluation_noise([mix(seed, own) for own in self.seeds], "samples", self.test.device)
+        images: NDArray[np.float32] = self.trainer.sample(count, noise).cpu().numpy()
+        return images
+
+    def evaluate(self, images: int = 0) -> Metrics:
+        """``eval/*`` ``[seed]`` of the first test images (0: all), as during training."""
+        noise = evaluation_noise(self.seeds, "figures", self.test.device)
+        return self.trainer.evaluate(self.test[: images or None], noise)
+
+    def negative_log_likelihood(self, samples: int = 5_000, images: int = 0) -> Tensor:
+        """Nats per test image ``[seed, N]``, by importance sampling.
+
+        Raises:
+            UserError: this kind of model gives images no probability.
+        """
+        trainer = self.trainer
+        if not isinstance(trainer, LikelihoodTrainer):
+            raise UserError(f"{type(trainer).__name__} gives images no probability; use --samples 0")
+        noise = evaluation_noise(self.seeds, "likelihood", self.test.device)
+        test = self.test[: images or None]
+        return negative_log_likelihood(
+            lambda x, count: trainer.log_weights(x, count, noise),
+            test.expand(len(self.seeds), *test.shape),
+            samples,
+        )
+
+
+def load(query: str | Sequence[Record], root: str = "runs", checkpoint: Which = "last") -> Model:
+    """The models of a run: ``load("last").sample(16)``.
+
+    Args:
+        query: a path, the beginning of an id, a group (all its seeds) or ``last``; or records.
+        root: where runs are looked up.
+        checkpoint: the last one, or the best.
+
+    Raises:
+        UserError: no such run, or it has no checkpoint.
+    """
+    records = find(root, query) if isinstance(query, str) else list(query)
+    if any(record.suite != "generative" for record in records):
+        raise UserError(f"{records[0].id} is no run of a generative model; see `lab runs`")
+    seeds = tuple(record.seed for record in records)
+    data, options, _, config = settings_of(records[0]).values
+    images = load_images(data)
+    facts = {**records[0].run["facts"], "compile": False}
+    if facts["device"] != "cpu" and not torch.cuda.is_available():
+        facts["device"] = "cpu"
+    trainer = trainer_of(records[0].algorithm, config, images, seeds, options.steps, facts)
+    trainer.load_state_dict([state["trainer"] for state in _states(records, checkpoint)])
+    return Model(trainer, seeds, held_still(images.test, trainer.binarise).to(facts["device"]))
+
+
+def _states(records: Sequence[Record], checkpoint: Which) -> list[dict[str, Any]]:
+    if checkpoint == "best":
+        return [load_checkpoint(record.path / "checkpoints" / "best.safetensors")[1] for record in records]
+    return Group.restore(records[0].path.parent, [record.seed for record in records])[1]
+
+
+def main(records: Sequence[Record], argv: Sequence[str]) -> int:
+    """`lab eval RUN`: the bound and the likelihood on the test set, per seed and over seeds."""
+    options: Evaluation = settings_file.parse([Evaluation], argv, prog="lab eval RUN").values[0]
+    if options.samples < 0 or options.images < 0:
+        raise UserError("--samples and --images cannot be negative")
+    torch.set_num_threads(options.threads)
+    model = load(records, checkpoint=options.checkpoint)
+    found = {name.removeprefix("eval/"): value for name, value in model.evaluate(options.images).items()}
+    if options.samples and isinstance(model.trainer, LikelihoodTrainer):
+        likelihood = model.negative_log_likelihood(options.samples, options.images)
+        found[f"nll@{options.samples}"] = likelihood.mean(dim=1)
+    count = min(options.images or len(model.test), len(model.test))
+    print(f"{records[0].group}: {count} test images, {options.checkpoint} checkpoint, nats per image")
+    for line in table(model.seeds, {name: value.double().cpu().numpy() for name, value in found.items()}):
+        print(line)
+    return 0
+
+
+def table(seeds: Sequence[int], columns: dict[str, NDArray[np.float64]]) -> list[str]:
+    """One line per seed, and their mean with its 95 % interval where there are two or more."""
+    lines = [f"{'seed':>10}" + "".join(f"{name:>24}" for name in columns)]
+    for k, seed in enumerate(seeds):
+        lines.append(f"{seed:>10}" + "".join(f"{values[k]:>24.3f}" for values in columns.values()))
+    if len(seeds) > 1:
+        cells = []
+        for values in columns.values():
+            mean, low, high = student_interval(values)
+            cells.append(f"{f'{mean:.3f} [{low:.3f}, {high:.3f}]':>24}")
+        lines.append(f"{'mean':>10}" + "".join(cells))
+    return lines
+
+
+def sample(records: Sequence[Record], argv: Sequence[str]) -> int:
+    """`lab sample RUN`: new images as a grid or as arrays."""
+    options: Sampling = settings_file.parse([Sampling], argv, prog="lab sample RUN").values[0]
+    out = Path(options.out)
+    if options.count < 1:
+        raise UserError(f"--count is {options.count}; it must be at least 1")
+    if out.suffix not in (".png", ".npz"):
+        raise UserError(f"--out {out} ends neither in .png (a grid) nor in .npz (arrays)")
+    images = load(records, checkpoint=options.checkpoint).sample(options.count, options.seed)
+    try:
+        if out.suffix == ".npz":
+            np.savez_compressed(out, images=images, seeds=np.array([record.seed for record in records]))
+        else:
+            write_png(out, stacked([grid(of_seed) for of_seed in images]))
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror or error}") from None
+    print(f"{out}: {options.count} images of each of {len(images)} seeds of {records[0].group}")
+    return 0
+
+
+def stacked(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Grids of equal width one under another, with white between."""
+    white = np.full((4 * GAP, *pictures[0].shape[1:]), 255, np.uint8)
+    parts = [part for picture in pictures for part in (picture, white)]
+    return np.concatenate(parts[:-1])
