@@ -119,10 +119,10 @@ class Entry:
         for curve in self.curves:
             run = curve.record.run
             process = (curve.record.group, run["pid"]) if "pid" in run else curve.record.id
-            seconds = run.get("seconds")
-            walls[process] = max(
-                walls.get(process, 0.0), seconds if isinstance(seconds, int | float) else 0.0
-            )
+            seconds = jsonl.as_float(run.get("seconds") or 0.0)
+            if not seconds > 0:  # still running, or killed before it could say
+                seconds = max([0.0, *curve.record.series("time/seconds")[1][-1:]])
+            walls[process] = max(walls.get(process, 0.0), seconds)
         return sum(walls.values())
 
     @cached_property

@@ -40,6 +40,14 @@ def test_what_is_measured(tmp_path: Path) -> None:
     assert contest.verdict == "ppo stands alone on this task."
 
 
+def test_a_killed_run_still_says_how_long_it_took(tmp_path: Path) -> None:
+    rows = [{"env_step": 40, "time/seconds": 3.5}, {"env_step": 80, "time/seconds": 8.0, "eval/return": 1.0}]
+    write_run(tmp_path, rows=rows, status="crashed", seconds=0.0)
+    write_run(tmp_path, seed=1, rows=evaluations(1.0, every=20), seconds=2.0)
+    (entry,) = only(tmp_path).entries
+    assert (entry.seconds, entry.speed) == (10.0, 10.0)
+
+
 def test_failed_and_running_seeds_are_counted_and_shown(tmp_path: Path) -> None:
     for seed in range(5):
         write_run(tmp_path, seed=seed, rows=evaluations(0, 500 + seed))

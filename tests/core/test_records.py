@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,10 @@ def test_numbers_that_json_lacks(tmp_path: Path) -> None:
 
 
 def test_series_is_not_fooled_by_a_name_within_a_name(tmp_path: Path) -> None:
-    rows = [{"env_step": 1, "eval/return_stochastic": 5.0}, {"env_step": 2, "eval/return": 6.0}]
+    rows: list[dict[str, Any]] = [
+        {"env_step": 1, "eval/return_stochastic": 5.0},
+        {"env_step": 2, "eval/return": 6.0},
+    ]
     rows += [{"env_step": 3, "note": "eval/return"}]
     write_run(tmp_path, rows=rows)
     steps, values = records.scan(tmp_path)[0].series("eval/return")
@@ -99,7 +103,7 @@ def test_an_unreadable_run_is_shown_as_that(tmp_path: Path, told: str) -> None:
 def test_running_with_a_dead_process_is_crashed(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    here = {"machine": {"host": platform.node()}, "status": "running"}
+    here: dict[str, Any] = {"machine": {"host": platform.node()}, "status": "running"}
     write_run(tmp_path, seed=0, pid=gone.pid, **here)
     write_run(tmp_path, seed=1, pid=os.getpid(), **here)
     write_run(tmp_path, seed=2, pid=gone.pid, status="running", machine={"host": "another"})

@@ -174,7 +174,7 @@ def test_the_page_is_whole_and_asks_no_server(root: Path, capsys: pytest.Capture
     assert band["y"][1] == pytest.approx(482 + 1.963243, abs=1e-5)
     assert [trace["x"] for trace in traces if trace["mode"] == "markers"] == [
         [10.0]
-    ]  # where the sixth dqn seed failed
+    ]  # where dqn's sixth failed
 
 
 def test_few_seeds_are_drawn_themselves(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_hostile_names_are_only_text(tmp_path: Path) -> None:
     assert parsed.handlers == []
     assert "img" not in parsed.tags
     assert "evil <b>" not in text
-    # Plotly reads a few tags in names, so they are escaped before it sees them, and again where the data stands
+    # Plotly reads a few tags in names: they are escaped before it sees them, and again in the data
     names = [trace.get("name", "") for trace in json.loads(parsed.scripts["figures"])["figure-0"]["data"]]
     assert names[-1].startswith("&lt;/script&gt;")
     assert embedded({"a": EVIL}).count("<") == 0
