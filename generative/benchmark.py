@@ -8,6 +8,7 @@ from typing import Any
 
 from core import config as settings_file
 from core.errors import UserError
+from core.groups import hash_of
 from core.records import Record, scan
 from core.statistics import student_interval
 from generative import train
@@ -45,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def vae_mnist(options: Options) -> dict[int, dict[str, float]]:
-    """Train and evaluate every seed that has no figures yet: seed to ``bound``, ``nll``, ``epochs``, ``seconds``.
+    """Train and evaluate every seed that has no figures yet: seed to ``bound``, ``nll``, ``epochs`` and more.
 
     May be stopped and started again at any time: runs resume, figures that are there are kept.
     """
@@ -76,7 +77,7 @@ def _trained(seed: int, options: Options) -> Record:
 
 def _finished(seed: int, flags: Sequence[str], root: str) -> Record | None:
     settings = train.recorded("vae", train.read("vae", module_of("vae"), flags))
-    key = train.hash_of(settings)
+    key = hash_of(settings)
     found = [r for r in scan(root) if (r.settings, r.seed, r.status) == (key, seed, "finished")]
     return found[-1] if found else None
 
