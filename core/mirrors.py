@@ -103,7 +103,13 @@ class Mirrors:
             if not self._failed:
                 self._say(f"W&B failed ({one_line(error)}); training goes on, the record on disk stays whole")
             self._failed = True
-            within(FINISHING, lambda: self._reset() is None)
+            within(FINISHING, self._forget)
+
+    def _forget(self) -> bool:
+        """Let go of wandb's own process, which may be dead; the next run then gets a new one."""
+        with suppress(Exception):
+            self._reset()
+        return True
 
 
 def one_line(error: BaseException) -> str:
