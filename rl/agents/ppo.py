@@ -1,0 +1,238 @@
+"""Proximal policy optimisation: several passes over a rollout, none of them far from the policy that made it.
+
+Schulman et al. 2017. With ρ = π(a|s) / π_old(a|s) and A estimated by GAE(λ):
+
+    L = E[ −min(ρ A, clip(ρ, 1 ± ε) A) ] + c_v E[ (v(s) − G)² ] − c_e E[ H(π(·|s)) ],    G = A + v_old(s)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+from core.networks.mlp import MLP
+from core.networks.net import Chain, Net
+from core.noise import Chance, Noise, States
+from core.optimisers import Adam
+from core.replicas import Params, Replicas
+from core.schedules import schedule
+from rl import spaces
+from rl.agent import Array, Memory, Metrics, Spec, Transition
+from rl.losses import approximate_kl, clipped_surrogate, clipped_value_error, standardised
+from rl.returns import gae
+from rl.rollout import Rollout
+
+TAGS = {"model": "free", "kind": "policy", "policy": "on", "spaces": "any -> discrete, box"}
+
+
+@dataclass(frozen=True)
+class Config:
+    gamma: float = 0.99  # discount γ
+    gae_lambda: float = 0.95  # λ of the advantage estimates
+    rollout: int = 2048  # steps per environment between updates
+    batch: int = 64  # transitions in one minibatch of a seed
+    epochs: int = 10  # passes over a rollout
+    lr: float = 3e-4  # learning rate
+    lr_schedule: str = "constant"  # constant, linear to 0, cosine to 0
+    clip: float = 0.2  # ε, how far the ratio may move
+    clip_schedule: str = "constant"  # constant, linear to 0
+    clip_value: bool = False  # clip the value's move by ε too
+    value_weight: float = 0.5  # c_v
+    entropy_weight: float = 0.0  # c_e
+    normalise_advantage: bool = True  # per minibatch
+    max_grad_norm: float = 0.5  # over all weights of a seed
+    adam_eps: float = 1e-5  # Adam's ε
+    hidden: tuple[int, ...] = (64, 64)  # widths of actor and critic
+    activation: str = "tanh"  # of the hidden layers
+    initial_log_std: float = 0.0  # of Gaussian policies, at the start
+
+
+_CLEANRL = {"envs": 4, "rollout": 128, "batch": 128, "epochs": 4, "lr": 2.5e-4, "lr_schedule": "linear",
+            "clip_value": True, "value_weight": 0.25, "entropy_weight": 0.01, "steps": 500_000}  # fmt: skip
+_NORMALISE = {"normalise_obs": True, "normalise_reward": True}
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "zoo": {  # rl-baselines3-zoo, hyperparams/ppo.yml
+        "CartPole-v1": {"envs": 8, "rollout": 32, "batch": 256, "epochs": 20, "gamma": 0.98, "gae_lambda": 0.8,
+                        "lr": 1e-3, "lr_schedule": "linear", "clip_schedule": "linear", "steps": 100_000},
+        "Acrobot-v1": {"envs": 16, "rollout": 256, "epochs": 4, "gae_lambda": 0.94, "steps": 1_000_000, **_NORMALISE},
+        "MountainCar-v0": {"envs": 16, "rollout": 16, "epochs": 4, "gae_lambda": 0.98, "steps": 1_000_000, **_NORMALISE},
+        "Pendulum-v1": {"envs": 4, "rollout": 1024, "gamma": 0.9, "lr": 1e-3, "steps": 100_000},
+        "LunarLander-v3": {"envs": 16, "rollout": 1024, "epochs": 4, "gamma": 0.999, "gae_lambda": 0.98,
+                           "entropy_weight": 0.01, "steps": 1_000_000},
+    },
+    "cleanrl": {env: _CLEANRL for env in ("CartPole-v1", "Acrobot-v1", "MountainCar-v0")},  # ppo.py
+}  # fmt: skip
+
+
+def updates(config: Config, envs: int, steps: int) -> int:
+    """How many minibatches one seed learns from."""
+    size = config.rollout * envs
+    return steps // size * config.epochs * -(-size // config.batch)
+
+
+class ActorCritic(Net):
+    """A policy and a value, side by side; pixels are read once for both."""
+
+    def __init__(self, spec: Spec, config: Config, head: spaces.Head) -> None:
+        super().__init__()
+        body = lambda: spaces.torso(spec.observation_space, config.hidden, activation=config.activation)  # noqa: E731
+        self.actor_body, features = body()
+        self.critic_body = self.actor_body if spaces.kind(spec.observation_space) == "pixels" else body()[0]
+        self.actor = head.layer(features, gain=0.01)
+        self.critic = MLP((features, 1), gain_out=1.0)
+        self.stacks = Chain(self.actor_body, self.critic_body, self.actor, self.critic).stacks
+
+    def policy(self, obs: Tensor) -> Tensor:
+        """``[…, out]``: what the head reads."""
+        out: Tensor = self.actor(self.actor_body(obs))
+        return out
+
+    def value(self, obs: Tensor) -> Tensor:
+        """``[…]``."""
+        value: Tensor = self.critic(self.critic_body(obs))
+        return value.squeeze(-1)
+
+    def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        seen = self.actor_body(obs)
+        value = self.critic(seen if self.critic_body is self.actor_body else self.critic_body(obs))
+        return self.actor(seen), value.squeeze(-1)
+
+
+class PPO:
+    def __init__(self, spec: Spec, config: Config) -> None:
+        self.spec, self.config, self.step = spec, config, 0
+        self.head = spaces.head(spec.action_space, initial_log_std=config.initial_log_std)
+        self.net = Replicas(
+            lambda: ActorCritic(spec, config, self.head),
+            spec.seeds,
+            optimiser=Adam(eps=config.adam_eps),
+            clip=config.max_grad_norm,
+            device=spec.device,
+            path=spec.path,
+            compiled=spec.compiled,
+        )
+        self.order = Noise(spec.seeds, "minibatches", spec.device)
+        self.rollout = Rollout(config.rollout)
+        self.lr = schedule(config.lr_schedule, config.lr)
+        self.clip = schedule(config.clip_schedule, config.clip)
+
+    def memory(self, envs: int) -> Memory:
+        return ()
+
+    def act(self, obs: Array, memory: Memory, *, start: Array, explore: Chance | None) -> tuple[Array, Memory]:
+        out = self.net(torch.from_numpy(obs).to(self.spec.device), method="policy")  # [S, E, out]
+        if explore is None:
+            action = self.head.mode(out)
+        else:
+            noise = getattr(explore, self.head.noise)(out.shape[1], *self.head.noise_shape)
+            action = self.head.sample(out, torch.from_numpy(noise).to(self.spec.device))
+        return action.cpu().numpy(), memory
+
+    def executed(self, action: Array) -> Array:
+        return self.head.executed(action)
+
+    def learn(self, transition: Transition) -> Metrics:
+        self.rollout.add(transition)
+        self.step += self.spec.envs
+        if not self.rollout.full:
+            return {}
+        done = (self.step - self.spec.envs * self.config.rollout) / max(self.spec.steps, 1)
+        return self._update(self.rollout.take(), lr=self.lr(done), clip=self.clip(done))
+
+    def _update(self, steps: Transition, lr: float, clip: float) -> Metrics:
+        """Several passes over one rollout; ``steps`` leaves are ``[T, S, E, …]``."""
+        obs, next_obs, action = (self._rows(leaf) for leaf in (steps.obs, steps.next_obs, steps.action))
+        out, value = self.net(obs)  # [S, T·E, …]: as the policy was while acting
+        next_value = self.net(next_obs, method="value")
+        gamma, shape = self.config.gamma, steps.reward.shape
+        advantage = gae(
+            steps.reward.astype(np.float32),
+            (gamma * ~steps.terminated).astype(np.float32),
+            (gamma * self.config.gae_lambda * ~(steps.terminated | steps.truncated)).astype(np.float32),
+            self._series(value, shape),
+            self._series(next_value, shape),
+        )
+        advantages = self._rows(advantage)
+        log_prob = self.head.log_prob(out, action)
+        batch = (obs, action, log_prob, value, advantages, advantages + value)
+        metrics = self._passes(batch, lr, torch.full((len(self.spec.seeds),), clip, device=self.spec.device))
+        left = 1 - advantages.var(1) / (advantages + value).var(1)
+        return {**metrics, "value/explained": left.cpu()}
+
+    def _passes(self, batch: Sequence[Tensor], lr: float, clip: Tensor) -> Metrics:
+        """Every epoch in a new order, cut into minibatches; the mean of their metrics."""
+        found: list[Metrics] = []
+        count, size = batch[0].shape[1], self.config.batch
+        for _ in range(self.config.epochs):
+            order = self.order.permutation(count)
+            mixed = [torch.stack([leaf[k][row] for k, row in enumerate(order)]) for leaf in batch]
+            for first in range(0, count, size):
+                part = [leaf[:, first : first + size] for leaf in mixed]
+                found.append(self.net.step(self.loss, *part, clip, lr=lr))
+        return {name: torch.stack([metrics[name] for metrics in found]).mean(0) for name in found[0]}
+
+    def loss(
+        self,
+        params: Params,
+        obs: Tensor,
+        action: Tensor,
+        old_log_prob: Tensor,
+        old_value: Tensor,
+        advantage: Tensor,
+        target: Tensor,
+        clip: Tensor,
+    ) -> tuple[Tensor, Metrics]:
+        """The loss of one seed's minibatch; every argument but ``clip`` is ``[batch, …]``."""
+        out, value = self.net.apply(params, obs)
+        log_ratio = self.head.log_prob(out, action) - old_log_prob
+        ratio = log_ratio.exp()
+        if self.config.normalise_advantage:
+            advantage = standardised(advantage)
+        policy_loss = clipped_surrogate(ratio, advantage, clip).mean()
+        if self.config.clip_value:
+            value_loss = clipped_value_error(value, old_value, target, clip).mean()
+        else:
+            value_loss = ((value - target) ** 2).mean()
+        entropy = self.head.entropy(out).mean()
+        total = policy_loss + self.config.value_weight * value_loss - self.config.entropy_weight * entropy
+        return total, {
+            "loss/policy": policy_loss,
+            "loss/value": value_loss,
+            "policy/entropy": entropy,
+            "policy/kl": approximate_kl(log_ratio).mean(),
+            "policy/clip_fraction": ((ratio - 1).abs() > clip).float().mean(),
+        }
+
+    def _rows(self, leaf: Array) -> Tensor:
+        """``[T, S, E, …]`` to ``[S, T·E, …]`` on the device."""
+        swapped = np.ascontiguousarray(leaf.swapaxes(0, 1))
+        return torch.from_numpy(swapped.reshape(leaf.shape[1], -1, *leaf.shape[3:])).to(self.spec.device)
+
+    def _series(self, rows: Tensor, shape: tuple[int, ...]) -> Array:
+        """``[S, T·E]`` back to ``[T, S, E]``."""
+        series: Array = rows.cpu().numpy().reshape(shape[1], shape[0], shape[2]).swapaxes(0, 1)
+        return series
+
+    def weights(self) -> dict[str, Tensor]:
+        return self.net.weights()
+
+    def gradients(self) -> dict[str, Tensor]:
+        return self.net.gradients()
+
+    def state_dict(self) -> States:
+        parts = (self.net.state_dict(), self.order.state_dict(), self.rollout.state_dict(len(self.spec.seeds)))
+        return [{"net": n, "order": o, "rollout": r, "step": self.step} for n, o, r in zip(*parts, strict=True)]
+
+    def load_state_dict(self, states: States) -> None:
+        self.net.load_state_dict([state["net"] for state in states])
+        self.order.load_state_dict([state["order"] for state in states])
+        self.rollout.load_state_dict([state["rollout"] for state in states])
+        self.step = states[0]["step"]
+
+
+AGENT = PPO

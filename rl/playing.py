@@ -1,0 +1,96 @@
+"""Playing whole episodes with a policy that is not learning: what evaluation is made of."""
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.noise import Chance
+from rl.agent import Policy, Tabular
+from rl.environments import Envs
+from rl.planning import finite_horizon_optimum, finite_horizon_value, policy_value, value_iteration
+
+Scores: TypeAlias = dict[str, NDArray[Any]]  # name to [seed]; eval/returns to [seed, episode]
+
+ROWS = 20  # environments per seed that evaluation plays side by side, at most
+
+
+class Played(NamedTuple):
+    """Episodes played; each ``[seed, episode]``."""
+
+    returns: NDArray[np.float64]  # of raw rewards
+    lengths: NDArray[np.int64]
+    capped: NDArray[np.bool_]  # cut by ``max_steps``: neither the world nor its time limit had ended it
+
+
+def play(policy: Policy, envs: Envs, episodes: int, *, max_steps: int, explore: Chance | None = None) -> Played:
+    """Play ``episodes`` with every seed, each at most ``max_steps`` long.
+
+    Every environment plays equally many, so short episodes do not count more often than long ones. An environment
+    that is still going after ``max_steps`` is given up: its remaining episodes count as that one did.
+
+    Args:
+        policy: acts greedily, or by ``explore``.
+        envs: fresh ones with seeds of their own, frozen normalisation and raw rewards.
+    """
+    seeds, rows = len(envs.seeds), envs.envs
+    share = -(-episodes // rows)
+    returns, capped = np.zeros((seeds, rows, share)), np.zeros((seeds, rows, share), np.bool_)
+    lengths = np.zeros((seeds, rows, share), np.int64)
+    ended, length = np.zeros((seeds, rows), np.int64), np.zeros((seeds, rows), np.int64)
+    running = np.zeros((seeds, rows))
+    obs, start, memory = envs.reset(), np.ones((seeds, rows), np.bool_), policy.memory(rows)
+    while (ended < share).any():
+        action, memory = policy.act(obs, memory, start=start, explore=explore)
+        landed = envs.step(policy.executed(action))
+        running, length = running + landed.reward, length + 1
+        over = landed.terminated | landed.truncated
+        late = ~over & (length >= max_steps)
+        for k, row in np.argwhere((over | late) & (ended < share)):
+            given_up = bool(late[k, row])
+            place = (k, row, slice(ended[k, row], share if given_up else ended[k, row] + 1))
+            returns[place], lengths[place], capped[place] = running[k, row], length[k, row], given_up
+            ended[k, row] = share if given_up else ended[k, row] + 1
+        running, length = np.where(over, 0.0, running), np.where(over, 0, length)
+        obs, start = landed.obs, landed.start
+    parts = (part.swapaxes(1, 2).reshape(seeds, -1)[:, :episodes] for part in (returns, lengths, capped))
+    return Played(*parts)
+
+
+def scores(policy: Policy, envs: Envs, *, episodes: int, max_steps: int, stream: str) -> Scores:
+    """How good a policy is: exactly where it is a table on a known model, else by playing.
+
+    Args:
+        envs: the training environments; they are left as they are.
+        stream: names the evaluation's own episodes and chance.
+    """
+    if envs.model is not None and isinstance(policy, Tabular):
+        return _exact(policy, envs)
+    found: Scores = {}
+    rows = next(rows for rows in range(min(episodes, ROWS), 0, -1) if episodes % rows == 0)
+    for suffix, chance in (("", None), ("_stochastic", Chance(envs.seeds, f"{stream} exploring"))):
+        twins = envs.frozen(f"{stream}{suffix}", rows)
+        try:
+            played = play(policy, twins, episodes, max_steps=max_steps, explore=chance)
+        finally:
+            twins.close()
+        found[f"eval/return{suffix}"] = played.returns.mean(1)
+        if not suffix:
+            found["eval/length"] = played.lengths.mean(1)
+            found["eval/capped"] = played.capped.sum(1).astype(np.float64)
+            found["eval/returns"] = played.returns
+    return found
+
+
+def _exact(policy: Tabular, envs: Envs) -> Scores:
+    """The greedy policy's exact value where episodes begin, and its distance to the best there is."""
+    model, limit, tables = envs.model, envs.time_limit, policy.greedy_table()
+    assert model is not None
+    if limit is None:
+        best = model.from_start(value_iteration(model, 1.0)[0])
+        values = [model.from_start(policy_value(model, table, 1.0)) for table in tables]
+    else:
+        best = model.from_start(finite_horizon_optimum(model, limit))
+        values = [model.from_start(finite_horizon_value(model, table, limit)) for table in tables]
+    reached = np.array(values, np.float64)
+    return {"eval/return": reached, "eval/regret": best - reached}

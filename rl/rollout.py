@@ -1,0 +1,57 @@
+"""A stretch of experience that is learned from once and then forgotten."""
+
+from typing import Any
+
+import numpy as np
+
+from core import trees
+from core.noise import States
+from rl.agent import Transition
+
+
+class Rollout:
+    """The last ``length`` steps of every environment, in the order of time; leaves ``[time, seed, env, …]``."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.filled = 0
+        self._steps: Any = None
+
+    @property
+    def full(self) -> bool:
+        return self.filled == self.length
+
+    def add(self, transition: Transition) -> None:
+        """Remember one step; leaves ``[seed, env, …]``."""
+        if self._steps is None:
+            self._steps = Transition(*(_room(self.length, np.asarray(leaf)) for leaf in transition))
+        for row, leaf in zip(self._steps, transition, strict=True):
+            row[self.filled] = leaf
+        self.filled += 1
+
+    def take(self) -> Transition:
+        """All steps, leaves ``[time, seed, env, …]``, valid until the next ``add``; the rollout starts anew."""
+        self.filled = 0
+        steps: Transition = self._steps
+        return steps
+
+    def state_dict(self, seeds: int) -> States:
+        if self._steps is None:
+            return [{"filled": 0} for _ in range(seeds)]
+        return [
+            {"filled": self.filled, "steps": [leaf[: self.filled, k].copy() for leaf in self._steps]}
+            for k in range(seeds)
+        ]
+
+    def load_state_dict(self, states: States) -> None:
+        self._steps, self.filled = None, 0
+        if all(state["filled"] == 0 for state in states):
+            return
+        parts = [np.stack(parts, axis=1) for parts in zip(*(state["steps"] for state in states), strict=True)]
+        for t in range(states[0]["filled"]):
+            self.add(Transition(*trees.map(lambda leaf, t=t: leaf[t], parts)))
+
+
+def _room(length: int, leaf: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Space for ``length`` arrays like ``leaf``."""
+    return np.empty((length, *leaf.shape), leaf.dtype)

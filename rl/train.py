@@ -1,0 +1,200 @@
+"""`lab train AGENT` and `lab resume RUN`: from what was typed to a finished record."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from core import config as settings_file
+from core.cli import run as from_shell
+from core.config import Settings
+from core.destination import WandB
+from core.errors import UserError
+from core.groups import hash_of
+from core.noise import States
+from core.records import Record, scan
+from core.records import find as find_runs
+from core.tracking import Group
+from rl.agent import Agent
+from rl.build import Machine, agent_of, decide, module_of, preset_of
+from rl.environments import Envs
+from rl.loop import Cadence, Training
+from rl.playing import Scores, scores
+from rl.task import Task
+
+EVALUATIONS = 20  # per run, unless told otherwise
+ROWS = 400  # of metrics per run, unless told otherwise
+
+
+@dataclass(frozen=True)
+class Options:
+    steps: int = 100_000  # decisions of one seed over the whole training
+    seeds: tuple[int, ...] = (0, 1, 2)  # all trained together, in this process
+    envs: int = 1  # environments per seed
+    preset: str = "auto"  # settings known to work: zoo, cleanrl, …; auto: the first that knows the environment; none
+    eval_every: int | None = None  # decisions between evaluations; None: 20 per run; 0: never
+    eval_episodes: int = 20  # episodes of one evaluation
+    final_episodes: int = 100  # episodes of the evaluation at the end
+    eval_max_steps: int = 10_000  # an evaluation episode without a time limit is cut here
+    log_every: int | None = None  # decisions between rows of metrics; None: 400 rows per run
+    checkpoint_every: int | None = None  # decisions between checkpoints; None: at every evaluation and the end
+    root: str = "runs"  # where run folders go
+    name: str | None = None  # the group's folder; None: made of algorithm, environment, settings and time
+    resume: Literal["never", "auto"] = "never"  # auto: go on with the newest unfinished run of these settings
+    quiet: bool = False  # no progress
+
+
+@dataclass(frozen=True)
+class Again(WandB):
+    """What may be said anew when a run goes on."""
+
+    quiet: bool = False  # no progress
+
+
+SECTIONS = (Task, Options, Machine, WandB)
+
+
+def main(argv: list[str]) -> int:
+    """``argv`` is the agent's id and its options."""
+    algorithm, flags = argv[0], argv[1:]
+    if algorithm.startswith("sb3-"):
+        return int(importlib.import_module("rl.baselines").main(argv))
+    module = module_of(algorithm)
+    settings = read(algorithm, module, flags)
+    task, options, machine, wandb, config = settings.values
+    check(options)
+    if options.resume == "auto" and (folder := unfinished(algorithm, settings)):
+        return proceed(folder, Again(**asdict(wandb), quiet=options.quiet))
+    envs = Envs(task, options.seeds, options.envs, gamma=getattr(config, "gamma", 0.99))
+    facts = decide(machine, algorithm, config, envs, options.steps)
+    torch.set_num_threads(machine.threads)
+    agent = agent_of(algorithm, config, envs, options.steps, facts)
+    group = Group.create(
+        root=Path(options.root),
+        suite="rl",
+        algorithm=algorithm,
+        task=task.env,
+        settings=recorded(algorithm, settings),
+        seeds=options.seeds,
+        axis="env_step",
+        name=options.name,
+        wandb=wandb,
+        command=["lab", "train", *argv],
+        facts=facts,
+        quiet=options.quiet,
+    )
+    group.say(f"{algorithm} on {task.env}: {settings.changed() or 'all settings at their defaults'}")
+    return run(agent, envs, group, options)
+
+
+def read(algorithm: str, module: Any, flags: list[str]) -> Settings:
+    """The settings: defaults, then the preset for the environment, then --config, then flags."""
+    sections = (*SECTIONS, module.Config)
+    about = {"prog": f"lab train {algorithm}", "description": (module.__doc__ or "").split("\n")[0]}
+    first = settings_file.parse(sections, flags, ignored=("algorithm",), **about)
+    task, options = first.values[0], first.values[1]
+    preset, name = preset_of(module, options.preset, task.env)
+    return settings_file.parse(
+        sections, flags, preset=preset, preset_name=name, ignored=("algorithm",), **about
+    )
+
+
+def check(options: Options) -> None:
+    """Refuse numbers that cannot work."""
+    for name in ("steps", "envs", "eval_episodes", "final_episodes", "eval_max_steps"):
+        if getattr(options, name) < 1:
+            raise UserError(f"--{name.replace('_', '-')} is {getattr(options, name)}; it must be at least 1")
+    if not options.seeds or len(set(options.seeds)) < len(options.seeds):
+        raise UserError(f"--seeds {' '.join(map(str, options.seeds))}: give at least one seed, each once")
+
+
+def recorded(algorithm: str, settings: Settings) -> dict[str, Any]:
+    """What config.yaml keeps: every setting that makes the numbers, none that only says where they go."""
+    where = {"seeds", "root", "name", "resume", "quiet"}
+    return {"algorithm": algorithm} | {
+        key: value for key, value in settings.flat().items() if key not in where and not key.startswith("wandb")
+    }
+
+
+def run(agent: Agent, envs: Envs, group: Group, options: Options, resumed: States | None = None) -> int:
+    """Train, from the start or from ``resumed``; whatever happens, the record is closed with what happened."""
+    every = options.eval_every if options.eval_every is not None else max(options.steps // EVALUATIONS, 1)
+    cadence = Cadence(
+        log=options.log_every if options.log_every is not None else max(options.steps // ROWS, 1),
+        evaluate=every,
+        checkpoint=options.checkpoint_every if options.checkpoint_every is not None else every,
+    )
+    training = Training(agent, envs, group, options.steps, cadence)
+    try:
+        if resumed is not None:
+            training.load_state_dict(resumed)
+        for note in envs.notes:
+            group.say(note)
+        return training.run(partial(evaluated, agent, envs, options))
+    except BaseException:
+        group.finish("crashed", 1)
+        raise
+    finally:
+        envs.close()
+
+
+def evaluated(agent: Agent, envs: Envs, options: Options, step: int, last: bool) -> Scores:
+    """The scores at one point of training; at the last with more episodes."""
+    episodes = options.final_episodes if last else options.eval_episodes
+    stream = "eval-last" if last else f"eval-{step}"
+    return scores(agent, envs, episodes=episodes, max_steps=options.eval_max_steps, stream=stream)
+
+
+def resume(records: Sequence[Record], argv: Sequence[str]) -> int:
+    """`lab resume RUN`: go on with the unfinished seeds of the group that ``records`` belong to."""
+    options: Again = settings_file.parse([Again], argv).values[0]
+    return proceed(records[0].path.parent, options)
+
+
+def proceed(folder: Path, again: Again) -> int:
+    """Go on from the newest checkpoint, computed as before: the run itself says how."""
+    runs = [record for record in find_runs(folder.parent, str(folder)) if record.status != "failed"]
+    if any(record.status == "running" for record in runs):
+        raise UserError(f"{folder.name} is still running; stop it first")
+    if all(record.status == "finished" for record in runs):
+        print(f"{folder.name} is finished already; nothing to resume")
+        return 0
+    algorithm, facts = runs[0].algorithm, runs[0].run["facts"]
+    module = importlib.import_module("rl.baselines") if algorithm.startswith("sb3-") else module_of(algorithm)
+    sections = (Task, Options, Machine, module.Config)
+    file = str(runs[0].path / "config.yaml")
+    settings = settings_file.parse(sections, ["--config", file], ignored=("algorithm",))
+    task, options, _, config = settings.values
+    seeds = tuple(record.seed for record in runs)
+    step, states = Group.restore(folder, seeds)
+    torch.set_num_threads(facts["threads"])
+    envs = Envs(task, seeds, options.envs, gamma=getattr(config, "gamma", 0.99))
+    agent = agent_of(algorithm, config, envs, options.steps, facts)
+    group = Group.reopen(
+        folder, seeds, step=step, wandb=again, command=["lab", "resume", folder.name], quiet=again.quiet
+    )
+    return run(agent, envs, group, replace(options, seeds=seeds), states)
+
+
+def unfinished(algorithm: str, settings: Settings) -> Path | None:
+    """The newest group of just these settings and seeds that was stopped or crashed."""
+    options: Options = settings.values[1]
+    key = hash_of(recorded(algorithm, settings))
+    found: dict[Path, list[Record]] = {}
+    for record in scan(options.root):
+        if record.settings == key and record.algorithm == algorithm:
+            found.setdefault(record.path.parent, []).append(record)
+    for folder, records in sorted(found.items(), key=lambda item: -item[1][0].started):
+        same = {record.seed for record in records} == set(options.seeds)
+        if same and any(record.status in ("stopped", "crashed") for record in records):
+            return folder
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(from_shell(main))
