@@ -88,7 +88,9 @@ def _reached(P: Floats, begin: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def value_iteration(
     model: Model, gamma: float, tolerance: float = 1e-12, sweeps: int = 1_000_000
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """Optimal value ``[S]`` and a greedy policy ``[S]`` (of equally good actions the first).
+    """Optimal value ``[S]`` and a greedy policy ``[S]``; of equally good actions it takes the first.
+
+    At γ = 1 it takes the one that ends soonest: there an action that only waits looks as good as the way out.
 
     Raises:
         UserError: it does not settle, as at γ = 1 where some policy is paid for ever.
@@ -98,11 +100,22 @@ def value_iteration(
         q = model.backup(value, gamma)
         change, value = np.abs(q.max(1) - value).max(), q.max(1)
         if change <= tolerance * max(1.0, np.abs(value).max()):
-            best = q.max(1, keepdims=True)
-            return value, (q >= best - 1e-9 * np.maximum(1.0, np.abs(best))).argmax(1)
+            return value, _greedy(model, q, gamma)
         if not np.isfinite(change):
             break
     raise UserError(f"value iteration does not settle at gamma {gamma}; choose a gamma below 1 or a horizon")
+
+
+def _greedy(model: Model, q: Floats, gamma: float) -> NDArray[np.int64]:
+    best = q.max(1, keepdims=True)
+    good = q >= best - 1e-8 * np.maximum(1.0, np.abs(best))
+    if gamma < 1:
+        return np.asarray(good.argmax(1))
+    ends = Model(model.P, 1 - model.P.sum(2), model.start)
+    soon = np.zeros(model.states)  # discounted chance of ending, by good actions alone
+    for _ in range(2_000):  # 0.99 to this power is nothing
+        soon = np.where(good, ends.backup(soon, 0.99), -1.0).max(1)
+    return np.asarray(np.where(good, ends.backup(soon, 0.99), -1.0).argmax(1))
 
 
 def _under(model: Model, policy: Policy) -> tuple[Floats, Floats]:
