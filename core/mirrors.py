@@ -48,14 +48,17 @@ class Mirrors:
         os.environ.setdefault("WANDB_DATA_DIR", str(home / "data"))
         os.environ.setdefault("WANDB_CACHE_DIR", str(home / "cache"))
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-        for i in range(len(self._folders)):
-            if self._to.mode == "online":
-                try:
+        seeds = range(len(self._folders))
+        if self._to.mode == "online":
+            try:
+                for i in seeds:
                     self._open(i, again)
-                    continue
-                except Exception as error:
-                    self._to = replace(self._to, mode="offline", why=f"the server refused: {one_line(error)}")
-                    self._say(self._to.line(self._folders[i].path.parent))
+                return
+            except Exception as error:
+                within(FINISHING, self._forget)  # it still holds the ids
+                self._to = replace(self._to, mode="offline", why=f"the server refused: {one_line(error)}")
+                self._say(self._to.line(self._folders[0].path.parent))
+        for i in seeds:
             self._guard(i, lambda i=i: self._open(i, again))  # type: ignore[misc]
 
     def tell(self, i: int, kind: str, item: Mapping[str, Any]) -> None:

@@ -37,7 +37,7 @@ class Refusing(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def refusing() -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
@@ -75,7 +75,7 @@ def test_online_must_be_possible(refusing: str) -> None:
     with pytest.raises(UserError, match="--wandb online cannot be: no API key is set; set WANDB_API_KEY"):
         resolve(WandB(wandb="online"), NO_FILE)
     away = {**NO_FILE, "WANDB_API_KEY": KEY, "WANDB_BASE_URL": "http://127.0.0.1:9"}
-    with pytest.raises(UserError, match="http://127.0.0.1:9 does not answer"):
+    with pytest.raises(UserError, match=r"http://127\.0\.0\.1:9 does not answer"):
         resolve(WandB(wandb="online"), away)
     assert resolve(WandB(), away).mode == "offline"
     assert resolve(WandB(), {**away, "WANDB_BASE_URL": refusing}).mode == "online"

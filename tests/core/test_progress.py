@@ -52,7 +52,7 @@ def test_a_pipe_gets_few_whole_lines() -> None:
 def test_a_terminal_gets_one_live_row_without_colours() -> None:
     ours, theirs = pty.openpty()
     process = spawn(SCRIPT, stdout=theirs)
-    process.wait(timeout=30)
+    process.communicate(timeout=30)
     os.close(theirs)
     out = os.read(ours, 100_000).decode()
     os.close(ours)
