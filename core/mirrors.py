@@ -48,6 +48,7 @@ class Mirrors:
         os.environ.setdefault("WANDB_DATA_DIR", str(home / "data"))
         os.environ.setdefault("WANDB_CACHE_DIR", str(home / "cache"))
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        os.environ.setdefault("WANDB_SILENT", "true")  # what there is to say stands in our own lines
         seeds = range(len(self._folders))
         if self._to.mode == "online":
             try:

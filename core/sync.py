@@ -64,9 +64,13 @@ def _upload(record: Record, limit: float) -> int:
     assert folder is not None
     command = [sys.executable, "-m", "wandb", "sync", str(folder)]
     told = record.run["wandb"]
-    quiet = {**os.environ, "WANDB_ERROR_REPORTING": os.environ.get("WANDB_ERROR_REPORTING", "false")}
+    # its words are read here; and it must not talk to a wandb process of ours
+    environment = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
+    environment |= {"WANDB_SILENT": "false", "WANDB_ERROR_REPORTING": "false"}
     try:
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=limit, env=quiet, check=False)
+        ran = subprocess.run(
+            command, capture_output=True, text=True, timeout=limit, env=environment, check=False
+        )
         said = [line.removeprefix("wandb: ").strip() for line in (ran.stdout + ran.stderr).splitlines()]
     except subprocess.TimeoutExpired:
         said = [f"ERROR no end within {limit:.0f} s"]

@@ -1,0 +1,100 @@
+"""Just enough of a W&B server, on this machine alone, to log to and upload to; it keeps what it is told."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+PROJECT = {"id": "p", "name": "lab", "entity": {"id": "e", "name": "me"}}
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """`rows`: history rows by run id; `ends`: exit codes by run id."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.rows: dict[str, list[dict[str, Any]]] = {}
+        self.ends: dict[str, int] = {}
+        self.refuse = 0  # the status to answer every request for data with, if not 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is no news."""
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        if self.path == "/graphql":
+            self.reply({"data": self.graphql(json.loads(body))})
+        elif self.path.endswith("/file_stream"):
+            self.stream(self.path.split("/")[-2], json.loads(body))
+            self.reply({})
+        else:
+            self.reply({})
+
+    def do_GET(self) -> None:
+        self.reply({})
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.reply({})
+
+    def graphql(self, asked: dict[str, Any]) -> dict[str, Any]:
+        query, values = asked["query"], asked.get("variables") or {}
+        if "upsertBucket" in query:
+            name = values.get("name") or "unnamed"
+            bucket = {
+                "id": name, "name": name, "displayName": name, "description": "", "config": "{}",
+                "sweepName": None, "project": PROJECT, "historyLineCount": 0,
+            }  # fmt: skip
+            return {"upsertBucket": {"bucket": bucket, "inserted": True}}
+        if "createRunFiles" in query:
+            files = [
+                {"name": name, "uploadUrl": f"{self.server.url}/put"} for name in values.get("files", [])
+            ]
+            return {"createRunFiles": {"runID": "r", "uploadHeaders": [], "files": files}}
+        return {
+            "viewer": {"id": "u", "entity": "me", "username": "me", "flags": "{}", "teams": {"edges": []}}
+        }
+
+    def stream(self, run: str, told: dict[str, Any]) -> None:
+        for name, content in (told.get("files") or {}).items():
+            if name == "wandb-history.jsonl":
+                rows = self.server.rows.setdefault(run, [])
+                rows[content["offset"] :] = [json.loads(line) for line in content["content"]]
+        if told.get("complete"):
+            self.server.ends[run] = told.get("exitcode", 0)
+
+    def reply(self, value: dict[str, Any]) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(self.server.refuse or 200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Not on the console of a test."""
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A server for as long as the block lasts."""
+    server = Server()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
