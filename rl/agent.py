@@ -44,7 +44,9 @@ class Policy(Protocol):
         """What is remembered at the start of an episode, for ``envs`` environments of every seed."""
         ...
 
-    def act(self, obs: Array, memory: Memory, *, start: Array, explore: Chance | None) -> tuple[Array, Memory]:
+    def act(
+        self, obs: Array, memory: Memory, *, start: Array, explore: Chance | None
+    ) -> tuple[Array, Memory]:
         """Choose actions.
 
         Args:
@@ -58,16 +60,16 @@ class Policy(Protocol):
         """
         ...
 
+    def executed(self, action: Array) -> Array:
+        """The action as the environment takes it (clipped into its bounds, say)."""
+        ...
+
 
 class Agent(Policy, Protocol):
     """Tables, value networks and policy gradients: the same verbs."""
 
     def learn(self, transition: Transition) -> Metrics:
         """Take in one step of every environment; ``{}`` when it was only remembered."""
-        ...
-
-    def executed(self, action: Array) -> Array:
-        """The action as the environment takes it (clipped into its bounds, say)."""
         ...
 
     def state_dict(self) -> States: ...

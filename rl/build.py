@@ -69,7 +69,13 @@ def decide(machine: Machine, algorithm: str, config: Any, envs: Envs, steps: int
         raise UserError("--compile on needs a C++ compiler (g++) on the PATH; use --compile off")
     worth = updates * seeds >= REPAYS and not images and bool(compiler or device != "cpu")
     compiled = machine.compile == "on" or (machine.compile == "auto" and worth)
-    return {"device": device, "path": path, "compile": compiled, "threads": machine.threads, "vector": envs.task.vector}
+    return {
+        "device": device,
+        "path": path,
+        "compile": compiled,
+        "threads": machine.threads,
+        "vector": envs.task.vector,
+    }
 
 
 def agent_of(algorithm: str, config: Any, envs: Envs, steps: int, facts: Mapping[str, Any]) -> Agent:

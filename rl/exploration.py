@@ -14,9 +14,9 @@ def greedy(values: NDArray[Any], chance: NDArray[np.float32] | None = None) -> N
         chance: uniform on [0, 1), of the same shape.
     """
     if chance is None:
-        return values.argmax(-1)
+        return np.asarray(values.argmax(-1))
     best = values == values.max(-1, keepdims=True)
-    return np.where(best, chance, -1.0).argmax(-1)
+    return np.asarray(np.where(best, chance, -1.0).argmax(-1))
 
 
 def epsilon_greedy(values: NDArray[Any], epsilon: float, chance: NDArray[np.float32]) -> NDArray[np.int64]:

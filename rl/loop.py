@@ -55,7 +55,9 @@ class Training:
                     self._checkpoint()
             if stopping.asked:
                 self._checkpoint()
-                self.group.say(f"stopped at step {self.step}; lab resume {self.group.path.name} goes on from there")
+                self.group.say(
+                    f"stopped at step {self.step}; lab resume {self.group.path.name} goes on from there"
+                )
                 self.group.finish("stopped", stopping.exit_code)
                 return stopping.exit_code
         return self._end(evaluate)

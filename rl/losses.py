@@ -8,7 +8,7 @@ def td_error(value: Tensor, reward: Tensor, discount: Tensor, next_value: Tensor
     return (reward + discount * next_value).detach() - value
 
 
-def clipped_surrogate(ratio: Tensor, advantage: Tensor, clip: Tensor | float) -> Tensor:
+def clipped_surrogate(ratio: Tensor, advantage: Tensor, clip: Tensor) -> Tensor:
     """−min(ρ A, clip(ρ, 1 ± ε) A) (Schulman et al. 2017, eq. 7), per sample.
 
     Args:
@@ -19,7 +19,7 @@ def clipped_surrogate(ratio: Tensor, advantage: Tensor, clip: Tensor | float) ->
     return maximum(-advantage * ratio, -advantage * ratio.clamp(1 - clip, 1 + clip))
 
 
-def clipped_value_error(value: Tensor, old_value: Tensor, target: Tensor, clip: Tensor | float) -> Tensor:
+def clipped_value_error(value: Tensor, old_value: Tensor, target: Tensor, clip: Tensor) -> Tensor:
     """max((v − G)², (v_old + clip(v − v_old, ±ε) − G)²): the value loss of OpenAI's PPO, without its ½."""
     near = old_value + (value - old_value).clamp(-clip, clip)
     return maximum((value - target) ** 2, (near - target) ** 2)

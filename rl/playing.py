@@ -23,7 +23,9 @@ class Played(NamedTuple):
     capped: NDArray[np.bool_]  # cut by ``max_steps``: neither the world nor its time limit had ended it
 
 
-def play(policy: Policy, envs: Envs, episodes: int, *, max_steps: int, explore: Chance | None = None) -> Played:
+def play(
+    policy: Policy, envs: Envs, episodes: int, *, max_steps: int, explore: Chance | None = None
+) -> Played:
     """Play ``episodes`` with every seed, each at most ``max_steps`` long.
 
     Every environment plays equally many, so short episodes do not count more often than long ones. An environment
@@ -53,8 +55,11 @@ def play(policy: Policy, envs: Envs, episodes: int, *, max_steps: int, explore: 
             ended[k, row] = share if given_up else ended[k, row] + 1
         running, length = np.where(over, 0.0, running), np.where(over, 0, length)
         obs, start = landed.obs, landed.start
-    parts = (part.swapaxes(1, 2).reshape(seeds, -1)[:, :episodes] for part in (returns, lengths, capped))
-    return Played(*parts)
+
+    def in_order(part: NDArray[Any]) -> NDArray[Any]:
+        return part.swapaxes(1, 2).reshape(seeds, -1)[:, :episodes]
+
+    return Played(in_order(returns), in_order(lengths), in_order(capped))
 
 
 def scores(policy: Policy, envs: Envs, *, episodes: int, max_steps: int, stream: str) -> Scores:

@@ -33,7 +33,7 @@ def gae(reward: Series, discount: Series, trace: Series, value: Series, next_val
 
 
 def discounted(reward: Series, discount: Series, last: Series) -> Series:
-    """G_t = r_t + d_t G_{t+1}, with G_T = ``last`` ``[…]``; returns ``[T, …]`` (Sutton & Barto 2018, eq. 3.9)."""
+    """G_t = r_t + d_t G_{t+1}, with G_T = ``last`` ``[…]``; ``[T, …]`` (Sutton & Barto 2018, eq. 3.9)."""
     total = reward + 0.0
     following = last
     for t in range(len(reward) - 1, -1, -1):

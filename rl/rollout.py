@@ -3,14 +3,16 @@
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from core import trees
 from core.noise import States
-from rl.agent import Transition
+from rl.agent import Array, Transition
 
 
 class Rollout:
-    """The last ``length`` steps of every environment, in the order of time; leaves ``[time, seed, env, …]``."""
+    """The last ``length`` steps of every environment, oldest first; leaves ``[time, seed, env, …]``."""
 
     def __init__(self, length: int) -> None:
         self.length = length
@@ -30,7 +32,7 @@ class Rollout:
         self.filled += 1
 
     def take(self) -> Transition:
-        """All steps, leaves ``[time, seed, env, …]``, valid until the next ``add``; the rollout starts anew."""
+        """All steps, leaves ``[time, seed, env, …]``, valid until the next ``add``; it starts anew."""
         self.filled = 0
         steps: Transition = self._steps
         return steps
@@ -50,6 +52,19 @@ class Rollout:
         parts = [np.stack(parts, axis=1) for parts in zip(*(state["steps"] for state in states), strict=True)]
         for t in range(states[0]["filled"]):
             self.add(Transition(*trees.map(lambda leaf, t=t: leaf[t], parts)))
+
+
+def by_seed(leaf: Array, device: str) -> Tensor:
+    """``[T, S, E, …]`` to rows ``[S, T·E, …]`` on the device."""
+    swapped = np.ascontiguousarray(leaf.swapaxes(0, 1))
+    return torch.from_numpy(swapped.reshape(leaf.shape[1], -1, *leaf.shape[3:])).to(device)
+
+
+def by_time(rows: Tensor, like: Array) -> Array:
+    """Rows ``[S, T·E]`` back to the order of ``like``, ``[T, S, E]``."""
+    time, seeds, envs = like.shape[:3]
+    series: Array = rows.cpu().numpy().reshape(seeds, time, envs).swapaxes(0, 1)
+    return series
 
 
 def _room(length: int, leaf: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

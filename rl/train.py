@@ -36,13 +36,17 @@ class Options:
     steps: int = 100_000  # decisions of one seed over the whole training
     seeds: tuple[int, ...] = (0, 1, 2)  # all trained together, in this process
     envs: int = 1  # environments per seed
-    preset: str = "auto"  # settings known to work: zoo, cleanrl, …; auto: the first that knows the environment; none
+    preset: str = (
+        "auto"  # settings known to work: zoo, cleanrl, …; auto: the first that knows the environment; none
+    )
     eval_every: int | None = None  # decisions between evaluations; None: 20 per run; 0: never
     eval_episodes: int = 20  # episodes of one evaluation
     final_episodes: int = 100  # episodes of the evaluation at the end
     eval_max_steps: int = 10_000  # an evaluation episode without a time limit is cut here
     log_every: int | None = None  # decisions between rows of metrics; None: 400 rows per run
-    checkpoint_every: int | None = None  # decisions between checkpoints; None: at every evaluation and the end
+    checkpoint_every: int | None = (
+        None  # decisions between checkpoints; None: at every evaluation and the end
+    )
     root: str = "runs"  # where run folders go
     name: str | None = None  # the group's folder; None: made of algorithm, environment, settings and time
     resume: Literal["never", "auto"] = "never"  # auto: go on with the newest unfinished run of these settings
@@ -94,14 +98,17 @@ def main(argv: list[str]) -> int:
 
 def read(algorithm: str, module: Any, flags: list[str]) -> Settings:
     """The settings: defaults, then the preset for the environment, then --config, then flags."""
-    sections = (*SECTIONS, module.Config)
-    about = {"prog": f"lab train {algorithm}", "description": (module.__doc__ or "").split("\n")[0]}
-    first = settings_file.parse(sections, flags, ignored=("algorithm",), **about)
-    task, options = first.values[0], first.values[1]
-    preset, name = preset_of(module, options.preset, task.env)
-    return settings_file.parse(
-        sections, flags, preset=preset, preset_name=name, ignored=("algorithm",), **about
+    parse = partial(
+        settings_file.parse,
+        (*SECTIONS, module.Config),
+        flags,
+        ignored=("algorithm",),
+        prog=f"lab train {algorithm}",
+        description=(module.__doc__ or "").split("\n")[0],
     )
+    task, options = parse().values[:2]
+    preset, name = preset_of(module, options.preset, task.env)
+    return parse(preset=preset, preset_name=name)
 
 
 def check(options: Options) -> None:
@@ -117,12 +124,14 @@ def recorded(algorithm: str, settings: Settings) -> dict[str, Any]:
     """What config.yaml keeps: every setting that makes the numbers, none that only says where they go."""
     where = {"seeds", "root", "name", "resume", "quiet"}
     return {"algorithm": algorithm} | {
-        key: value for key, value in settings.flat().items() if key not in where and not key.startswith("wandb")
+        key: value
+        for key, value in settings.flat().items()
+        if key not in where and not key.startswith("wandb")
     }
 
 
 def run(agent: Agent, envs: Envs, group: Group, options: Options, resumed: States | None = None) -> int:
-    """Train, from the start or from ``resumed``; whatever happens, the record is closed with what happened."""
+    """Train, from the start or from ``resumed``; the record is closed with whatever happened."""
     every = options.eval_every if options.eval_every is not None else max(options.steps // EVALUATIONS, 1)
     cadence = Cadence(
         log=options.log_every if options.log_every is not None else max(options.steps // ROWS, 1),
@@ -197,4 +206,4 @@ def unfinished(algorithm: str, settings: Settings) -> Path | None:
 
 
 if __name__ == "__main__":
-    sys.exit(from_shell(main))
+    sys.exit(from_shell(main, sys.argv[1:]))

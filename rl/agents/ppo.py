@@ -5,26 +5,25 @@ Schulman et al. 2017. With ρ = π(a|s) / π_old(a|s) and A estimated by GAE(λ)
     L = E[ −min(ρ A, clip(ρ, 1 ± ε) A) ] + c_v E[ (v(s) − G)² ] − c_e E[ H(π(·|s)) ],    G = A + v_old(s)
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 
-from core.networks.mlp import MLP
-from core.networks.net import Chain, Net
+from core import trees
 from core.noise import Chance, Noise, States
 from core.optimisers import Adam
 from core.replicas import Params, Replicas
 from core.schedules import schedule
 from rl import spaces
+from rl.actor_critic import ActorCritic
 from rl.agent import Array, Memory, Metrics, Spec, Transition
 from rl.losses import approximate_kl, clipped_surrogate, clipped_value_error, standardised
 from rl.returns import gae
-from rl.rollout import Rollout
+from rl.rollout import Rollout, by_seed, by_time
 
 TAGS = {"model": "free", "kind": "policy", "policy": "on", "spaces": "any -> discrete, box"}
 
@@ -75,32 +74,15 @@ def updates(config: Config, envs: int, steps: int) -> int:
     return steps // size * config.epochs * -(-size // config.batch)
 
 
-class ActorCritic(Net):
-    """A policy and a value, side by side; pixels are read once for both."""
+class Batch(NamedTuple):
+    """What the loss reads; ``log_prob`` and ``value`` as they were when the rollout was made."""
 
-    def __init__(self, spec: Spec, config: Config, head: spaces.Head) -> None:
-        super().__init__()
-        body = lambda: spaces.torso(spec.observation_space, config.hidden, activation=config.activation)  # noqa: E731
-        self.actor_body, features = body()
-        self.critic_body = self.actor_body if spaces.kind(spec.observation_space) == "pixels" else body()[0]
-        self.actor = head.layer(features, gain=0.01)
-        self.critic = MLP((features, 1), gain_out=1.0)
-        self.stacks = Chain(self.actor_body, self.critic_body, self.actor, self.critic).stacks
-
-    def policy(self, obs: Tensor) -> Tensor:
-        """``[…, out]``: what the head reads."""
-        out: Tensor = self.actor(self.actor_body(obs))
-        return out
-
-    def value(self, obs: Tensor) -> Tensor:
-        """``[…]``."""
-        value: Tensor = self.critic(self.critic_body(obs))
-        return value.squeeze(-1)
-
-    def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        seen = self.actor_body(obs)
-        value = self.critic(seen if self.critic_body is self.actor_body else self.critic_body(obs))
-        return self.actor(seen), value.squeeze(-1)
+    obs: Tensor
+    action: Tensor
+    log_prob: Tensor
+    value: Tensor
+    advantage: Tensor
+    target: Tensor  # of the value
 
 
 class PPO:
@@ -108,7 +90,7 @@ class PPO:
         self.spec, self.config, self.step = spec, config, 0
         self.head = spaces.head(spec.action_space, initial_log_std=config.initial_log_std)
         self.net = Replicas(
-            lambda: ActorCritic(spec, config, self.head),
+            lambda: ActorCritic(spec.observation_space, self.head, config.hidden, config.activation),
             spec.seeds,
             optimiser=Adam(eps=config.adam_eps),
             clip=config.max_grad_norm,
@@ -124,7 +106,9 @@ class PPO:
     def memory(self, envs: int) -> Memory:
         return ()
 
-    def act(self, obs: Array, memory: Memory, *, start: Array, explore: Chance | None) -> tuple[Array, Memory]:
+    def act(
+        self, obs: Array, memory: Memory, *, start: Array, explore: Chance | None
+    ) -> tuple[Array, Memory]:
         out = self.net(torch.from_numpy(obs).to(self.spec.device), method="policy")  # [S, E, out]
         if explore is None:
             action = self.head.mode(out)
@@ -146,58 +130,51 @@ class PPO:
 
     def _update(self, steps: Transition, lr: float, clip: float) -> Metrics:
         """Several passes over one rollout; ``steps`` leaves are ``[T, S, E, …]``."""
-        obs, next_obs, action = (self._rows(leaf) for leaf in (steps.obs, steps.next_obs, steps.action))
+        obs, next_obs, action = (
+            by_seed(leaf, self.spec.device) for leaf in (steps.obs, steps.next_obs, steps.action)
+        )
         out, value = self.net(obs)  # [S, T·E, …]: as the policy was while acting
         next_value = self.net(next_obs, method="value")
-        gamma, shape = self.config.gamma, steps.reward.shape
+        gamma = self.config.gamma
         advantage = gae(
             steps.reward.astype(np.float32),
             (gamma * ~steps.terminated).astype(np.float32),
             (gamma * self.config.gae_lambda * ~(steps.terminated | steps.truncated)).astype(np.float32),
-            self._series(value, shape),
-            self._series(next_value, shape),
+            by_time(value, steps.reward),
+            by_time(next_value, steps.reward),
         )
-        advantages = self._rows(advantage)
+        advantages = by_seed(advantage, self.spec.device)
         log_prob = self.head.log_prob(out, action)
-        batch = (obs, action, log_prob, value, advantages, advantages + value)
+        batch = Batch(obs, action, log_prob, value, advantages, advantages + value)
         metrics = self._passes(batch, lr, torch.full((len(self.spec.seeds),), clip, device=self.spec.device))
         left = 1 - advantages.var(1) / (advantages + value).var(1)
         return {**metrics, "value/explained": left.cpu()}
 
-    def _passes(self, batch: Sequence[Tensor], lr: float, clip: Tensor) -> Metrics:
+    def _passes(self, batch: Batch, lr: float, clip: Tensor) -> Metrics:
         """Every epoch in a new order, cut into minibatches; the mean of their metrics."""
         found: list[Metrics] = []
-        count, size = batch[0].shape[1], self.config.batch
+        count, size = batch.target.shape[1], self.config.batch
         for _ in range(self.config.epochs):
             order = self.order.permutation(count)
-            mixed = [torch.stack([leaf[k][row] for k, row in enumerate(order)]) for leaf in batch]
+            mixed = trees.map(
+                lambda leaf, order=order: torch.stack([leaf[k][row] for k, row in enumerate(order)]), batch
+            )
             for first in range(0, count, size):
-                part = [leaf[:, first : first + size] for leaf in mixed]
-                found.append(self.net.step(self.loss, *part, clip, lr=lr))
+                part = trees.map(lambda leaf, first=first: leaf[:, first : first + size], mixed)
+                found.append(self.net.step(self.loss, part, clip, lr=lr))
         return {name: torch.stack([metrics[name] for metrics in found]).mean(0) for name in found[0]}
 
-    def loss(
-        self,
-        params: Params,
-        obs: Tensor,
-        action: Tensor,
-        old_log_prob: Tensor,
-        old_value: Tensor,
-        advantage: Tensor,
-        target: Tensor,
-        clip: Tensor,
-    ) -> tuple[Tensor, Metrics]:
-        """The loss of one seed's minibatch; every argument but ``clip`` is ``[batch, …]``."""
-        out, value = self.net.apply(params, obs)
-        log_ratio = self.head.log_prob(out, action) - old_log_prob
+    def loss(self, params: Params, batch: Batch, clip: Tensor) -> tuple[Tensor, Metrics]:
+        """The loss of one seed's minibatch, leaves ``[batch, …]``."""
+        out, value = self.net.apply(params, batch.obs)
+        log_ratio = self.head.log_prob(out, batch.action) - batch.log_prob
         ratio = log_ratio.exp()
-        if self.config.normalise_advantage:
-            advantage = standardised(advantage)
-        policy_loss = clipped_surrogate(ratio, advantage, clip).mean()
+        normalise = standardised if self.config.normalise_advantage else torch.clone
+        policy_loss = clipped_surrogate(ratio, normalise(batch.advantage), clip).mean()
         if self.config.clip_value:
-            value_loss = clipped_value_error(value, old_value, target, clip).mean()
+            value_loss = clipped_value_error(value, batch.value, batch.target, clip).mean()
         else:
-            value_loss = ((value - target) ** 2).mean()
+            value_loss = ((value - batch.target) ** 2).mean()
         entropy = self.head.entropy(out).mean()
         total = policy_loss + self.config.value_weight * value_loss - self.config.entropy_weight * entropy
         return total, {
@@ -208,16 +185,6 @@ class PPO:
             "policy/clip_fraction": ((ratio - 1).abs() > clip).float().mean(),
         }
 
-    def _rows(self, leaf: Array) -> Tensor:
-        """``[T, S, E, …]`` to ``[S, T·E, …]`` on the device."""
-        swapped = np.ascontiguousarray(leaf.swapaxes(0, 1))
-        return torch.from_numpy(swapped.reshape(leaf.shape[1], -1, *leaf.shape[3:])).to(self.spec.device)
-
-    def _series(self, rows: Tensor, shape: tuple[int, ...]) -> Array:
-        """``[S, T·E]`` back to ``[T, S, E]``."""
-        series: Array = rows.cpu().numpy().reshape(shape[1], shape[0], shape[2]).swapaxes(0, 1)
-        return series
-
     def weights(self) -> dict[str, Tensor]:
         return self.net.weights()
 
@@ -225,8 +192,14 @@ class PPO:
         return self.net.gradients()
 
     def state_dict(self) -> States:
-        parts = (self.net.state_dict(), self.order.state_dict(), self.rollout.state_dict(len(self.spec.seeds)))
-        return [{"net": n, "order": o, "rollout": r, "step": self.step} for n, o, r in zip(*parts, strict=True)]
+        parts = (
+            self.net.state_dict(),
+            self.order.state_dict(),
+            self.rollout.state_dict(len(self.spec.seeds)),
+        )
+        return [
+            {"net": n, "order": o, "rollout": r, "step": self.step} for n, o, r in zip(*parts, strict=True)
+        ]
 
     def load_state_dict(self, states: States) -> None:
         self.net.load_state_dict([state["net"] for state in states])

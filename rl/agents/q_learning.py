@@ -44,9 +44,7 @@ class QLearning:
         self.config, self.steps, self.step = config, spec.steps, 0
         states = spaces.count(spec.observation_space, "q-learning", "observations")
         actions = spaces.count(spec.action_space, "q-learning", "actions")
-        self.first_state = int(spec.observation_space.start)
-        self.first_action = int(spec.action_space.start)
-        self.q = np.full((len(spec.seeds), states, actions), config.initial)
+        self.q: NDArray[np.float64] = np.full((len(spec.seeds), states, actions), config.initial)
         self.seed_column = np.arange(len(spec.seeds))[:, None]
         self.lr = schedule(config.lr_schedule, config.lr, config.lr_end)
         self.epsilon = schedule("linear", config.epsilon, config.epsilon_end)
@@ -58,22 +56,24 @@ class QLearning:
     def memory(self, envs: int) -> Memory:
         return ()
 
-    def act(self, obs: Array, memory: Memory, *, start: Array, explore: Chance | None) -> tuple[Array, Memory]:
-        values = self.q[self.seed_column, obs - self.first_state]  # [S, E, A]
+    def act(
+        self, obs: Array, memory: Memory, *, start: Array, explore: Chance | None
+    ) -> tuple[Array, Memory]:
+        values: Array = self.q[self.seed_column, obs]  # [S, E, A]
         if explore is None:
             return greedy(values), memory
         chance = explore.uniform(values.shape[1], 1 + values.shape[2])
         return epsilon_greedy(values, self.epsilon(self.done), chance), memory
 
     def executed(self, action: Array) -> Array:
-        return action + self.first_action
+        return action
 
     def learn(self, transition: Transition) -> Metrics:
         seeds, lr = self.seed_column[:, 0], self.lr(self.done)
-        error = np.zeros(transition.reward.shape)
+        error: Array = np.zeros(transition.reward.shape)
         for env in range(error.shape[1]):  # one after the other: two environments may stand in the same state
-            state, action = transition.obs[:, env] - self.first_state, transition.action[:, env]
-            successor = self.q[seeds, transition.next_obs[:, env] - self.first_state]
+            state, action = transition.obs[:, env], transition.action[:, env]
+            successor = self.q[seeds, transition.next_obs[:, env]]
             discount = self.config.gamma * ~transition.terminated[:, env]
             target = transition.reward[:, env] + discount * successor.max(-1)
             error[:, env] = target - self.q[seeds, state, action]
@@ -82,7 +82,7 @@ class QLearning:
         return {"loss/td": torch.from_numpy(np.abs(error).mean(1))}
 
     def greedy_table(self) -> NDArray[np.int64]:
-        return self.q.argmax(-1)
+        return np.asarray(self.q.argmax(-1))
 
     def state_dict(self) -> States:
         return [{"q": q.copy(), "step": self.step} for q in self.q]
