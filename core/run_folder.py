@@ -50,12 +50,12 @@ class RunFolder:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """One row of metrics."""
-        self._metrics.write(json.dumps(strict(row), allow_nan=False))
+        self._metrics.write(text(row))
         self.rows += 1
 
     def note(self, entry: Mapping[str, Any]) -> None:
         """One entry of the media index; its files must be there already."""
-        self._index.write(json.dumps({"row": self.rows, **strict(entry)}, allow_nan=False))
+        self._index.write(text({"row": self.rows, **entry}))
 
     def say(self, line: str) -> None:
         """One line of console.log."""
@@ -183,6 +183,20 @@ def existing(folder: Path) -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
+def live_seeds(group: Path) -> tuple[int, ...]:
+    """The seeds of a group that a resume can continue: all but those that failed.
+
+    Raises:
+        UserError: there is no such group, or every seed failed.
+    """
+    runs = [json.loads(path.read_text()) for path in group.glob("*/run.json")]
+    seeds = tuple(sorted(int(run["seed"]) for run in runs if run["status"] != "failed"))
+    if not seeds:
+        why = "every seed failed" if runs else "it is not the folder of a group"
+        raise UserError(f"{group} cannot be resumed: {why}")
+    return seeds
+
+
 def load(path: Path) -> tuple[int, State]:
     """The step and the state a checkpoint file holds; UserError names a file that is missing or damaged."""
     whole = read(path)
@@ -249,6 +263,14 @@ def room(path: Path) -> Iterator[None]:
         raise UserError(
             f"cannot write {path}: {what}; the last checkpoint is whole, `lab resume` continues from it"
         ) from None
+
+
+def text(row: Mapping[str, Any]) -> str:
+    """A row as strict JSON on one line."""
+    try:
+        return json.dumps(row, allow_nan=False)
+    except ValueError:  # seldom: something is not finite
+        return json.dumps(strict(row), allow_nan=False)
 
 
 def strict(value: Any) -> Any:

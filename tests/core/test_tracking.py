@@ -7,11 +7,13 @@ import signal
 import time
 from pathlib import Path
 
+import imageio.v2 as imageio
 import numpy as np
 import pytest
 import torch
 
 from core.errors import UserError
+from core.run_folder import load
 from core.tracking import Group
 from tests.core.recorded import OFFLINE, group, history, lines, python, records, run_json, train, without_time
 
@@ -157,3 +159,31 @@ def test_five_seeds_open_and_close_quickly(tmp_path: Path) -> None:
     made.log(1, {"loss/value": 1.0})
     made.finish()
     assert time.monotonic() - began < 10
+
+
+def test_a_film_is_kept_and_told(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (8, 64, 64, 3), np.uint8)
+    imageio.mimwrite(tmp_path / "film.mp4", list(frames), fps=8)
+    made = group(tmp_path, OFFLINE)
+    made.video(4, "eval/film", 1, tmp_path / "film.mp4")
+    made.finish()
+    assert (made.path / "7" / "media" / "eval-film-4.mp4").read_bytes() == (
+        tmp_path / "film.mp4"
+    ).read_bytes()
+    assert not list((made.path / "3" / "media").glob("*.mp4"))
+    (row,) = history(made.path / "7")
+    assert (row["env_step"], row["eval/film._type"]) == (4, "video-file")
+
+
+def test_the_best_checkpoint_is_a_copy_of_its_own(tmp_path: Path) -> None:
+    made = group(tmp_path)
+    made.checkpoint(1, [{"w": 1}, {"w": 1}], best=True)
+    made.checkpoint(2, [{"w": 2}, {"w": 2}], best=[False, True])
+    made.checkpoint(3, [{"w": 3}, {"w": 3}])
+    made.finish()
+    kept = {
+        seed: {path.stem: load(path) for path in (made.path / seed / "checkpoints").iterdir()}
+        for seed in "37"
+    }
+    others = {"last": (3, {"w": 3}), "previous": (2, {"w": 2})}
+    assert kept == {"3": {"best": (1, {"w": 1}), **others}, "7": {"best": (2, {"w": 2}), **others}}

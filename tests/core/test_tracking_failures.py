@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from core.errors import UserError
-from core.run_folder import RunFolder
+from core.run_folder import RunFolder, live_seeds
 from core.tracking import Group
 from tests.core.recorded import OFFLINE, group, history, lines, python, records, run_json, spawn, without_time
 
@@ -40,8 +40,22 @@ def test_nan_ends_one_seed_alone(tmp_path: Path, capsys: pytest.CaptureFixture[s
         [r["exit"].get("exit_code", 0) for r in records(made.path / s) if r["type"] == "exit"] for s in "012"
     ]
     assert codes == [[0], [1], [0]]
+    assert live_seeds(made.path) == (0, 2)
     assert Group.restore(made.path, (1,))[0] == 5
     assert Group.restore(made.path, (0, 2))[0] == 7
+
+
+def test_when_all_seeds_failed_there_is_nothing_to_resume(tmp_path: Path) -> None:
+    made = group(tmp_path)
+    made.log(1, {"train/loss": math.inf})
+    assert not made.alive.any()
+    made.log(2, {"train/loss": 1.0})
+    made.finish()
+    assert [run_json(made.path / seed)["status"] for seed in "37"] == ["failed", "failed"]
+    with pytest.raises(UserError, match="cannot be resumed: every seed failed"):
+        live_seeds(made.path)
+    with pytest.raises(UserError, match="cannot be resumed: it is not the folder of a group"):
+        live_seeds(tmp_path)
 
 
 def test_training_goes_on_when_wandb_dies(tmp_path: Path) -> None:
