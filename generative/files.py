@@ -83,10 +83,10 @@ def split(
 def _arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The arrays of images and of labels, each under ``train`` and perhaps ``test``."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"train": loaded}, {}
-        with loaded:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"train": loaded}, {}
             held = {key: loaded[key] for key in loaded.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
         reason = (str(error).splitlines() or ["empty"])[0]

@@ -42,7 +42,7 @@ def reparameterise(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
     return mean + (0.5 * log_variance).exp() * noise
 
 
-def elbo(log_likelihood: Tensor, kl: Tensor, beta: float = 1.0) -> Tensor:
+def elbo(log_likelihood: Tensor, kl: Tensor, beta: float | Tensor = 1.0) -> Tensor:
     """log p(x|z) − β·KL: at β = 1 a bound on log p(x) (Kingma & Welling 2014; β: Higgins et al. 2017)."""
     return log_likelihood - beta * kl
 
