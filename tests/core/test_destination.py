@@ -1,5 +1,6 @@
 """Where W&B logs: flags before variables before defaults, and never a prompt or a long wait."""
 
+import contextlib
 import http.server
 import socket
 import threading
@@ -44,9 +45,24 @@ def refusing() -> Iterator[str]:
 
 
 @pytest.fixture
-def silent() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:  # accepts and never says a word
+def dribbling() -> Iterator[str]:
+    """A server that sends one byte now and then: each read is quick, the answer never comes."""
+    over = threading.Event()
+
+    def dribble() -> None:
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK" * 10:
+                connection.send(bytes([byte]))
+                if over.wait(0.1):
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=dribble, daemon=True)
+        thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        over.set()
+        thread.join()
 
 
 def test_flags_before_variables_before_defaults() -> None:
@@ -81,9 +97,9 @@ def test_online_must_be_possible(refusing: str) -> None:
     assert resolve(WandB(), {**away, "WANDB_BASE_URL": refusing}).mode == "online"
 
 
-def test_a_server_that_says_nothing_is_not_waited_for(silent: str, refusing: str) -> None:
+def test_a_server_that_never_finishes_is_not_waited_for(dribbling: str, refusing: str) -> None:
     began = time.monotonic()
-    assert not answers(silent, patience=0.5)
+    assert not answers(dribbling, patience=0.5)
     assert time.monotonic() - began < 2
     assert answers(refusing, patience=5)
 
