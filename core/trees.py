@@ -1,7 +1,7 @@
 """Trees: nested dicts, lists, tuples and named tuples whose leaves are arrays, tensors or plain values."""
 
-from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 Tree: TypeAlias = Any
 """A leaf, or a dict, list, tuple or named tuple of trees."""
@@ -37,3 +37,27 @@ def walk(tree: Tree, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
 def of_seed(tree: Tree, seed_index: int) -> Tree:
     """The part of one seed, of a tree whose leaves are ``[seed, …]``."""
     return map(lambda leaf: leaf[seed_index], tree)
+
+
+class Stateful(Protocol):
+    """Something with a state per seed."""
+
+    def state_dict(self) -> list[Any]: ...
+
+    def load_state_dict(self, states: list[Any]) -> None: ...
+
+
+def states_of(parts: Mapping[str, Stateful], **more: Sequence[Any]) -> list[dict[str, Any]]:
+    """One tree per seed, with the state of every part under its name, and ``more`` columns."""
+    return zipped(**{name: part.state_dict() for name, part in parts.items()}, **more)
+
+
+def load_states(parts: Mapping[str, Stateful], states: Sequence[Mapping[str, Any]]) -> None:
+    """Give every part its own state back, out of what ``states_of`` gathered."""
+    for name, part in parts.items():
+        part.load_state_dict([state[name] for state in states])
+
+
+def zipped(**parts: Sequence[Any]) -> list[dict[str, Any]]:
+    """Columns to rows: ``zipped(a=[1, 2], b=[3, 4])`` is ``[{"a": 1, "b": 3}, {"a": 2, "b": 4}]``."""
+    return [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.noise import Chance, States
+from core.replicas import Replicas
 
 Array: TypeAlias = NDArray[Any]
 Memory: TypeAlias = Any  # a tree of arrays [seed, env, …]; () for agents that remember nothing
@@ -79,11 +80,9 @@ class Agent(Policy, Protocol):
 
 @runtime_checkable
 class Networked(Protocol):
-    """An agent with networks: their weights and last gradients, ``{name: [seed, …]}``, for histograms."""
+    """An agent with networks, by name: their weights and last gradients are recorded as histograms."""
 
-    def weights(self) -> dict[str, Tensor]: ...
-
-    def gradients(self) -> dict[str, Tensor]: ...
+    nets: dict[str, Replicas]
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from core import trees
 from core.averages import Averages
 from core.noise import Chance, States
 from core.stopping import Stopping
@@ -35,6 +36,12 @@ class Training:
         self.agent, self.envs, self.group, self.steps, self.cadence = agent, envs, group, steps, cadence
         self.chance = Chance(envs.seeds, "acting")
         self.averages = Averages(len(envs.seeds))
+        self.parts: dict[str, trees.Stateful] = {
+            "agent": agent,
+            "envs": envs,
+            "chance": self.chance,
+            "averages": self.averages,
+        }
         self.best = np.full(len(envs.seeds), -np.inf)
         self.step = 0  # environment steps of one seed so far
         self._timed = (0, 0.0)  # step and seconds at the last row
@@ -118,9 +125,9 @@ class Training:
         return better
 
     def _histograms(self) -> None:
-        if isinstance(self.agent, Networked):
-            found = {f"weights/{name}": value for name, value in self.agent.weights().items()}
-            found |= {f"gradients/{name}": value for name, value in self.agent.gradients().items()}
+        for net_name, net in self.agent.nets.items() if isinstance(self.agent, Networked) else ():
+            found = {f"weights/{net_name}.{name}": value for name, value in net.weights().items()}
+            found |= {f"gradients/{net_name}.{name}": value for name, value in net.gradients().items()}
             self.group.histograms(self.step, found)
 
     def _end(self, evaluate: Evaluate) -> int:
@@ -142,34 +149,14 @@ class Training:
         self.group.checkpoint(self.step, self.state_dict(), best=flags.tolist())
 
     def state_dict(self) -> States:
-        parts = zip(
-            self.agent.state_dict(),
-            self.envs.state_dict(),
-            self.chance.state_dict(),
-            self.averages.state_dict(),
-            strict=True,
-        )
-        return [
-            {
-                "agent": agent,
-                "envs": envs,
-                "chance": chance,
-                "averages": averages,
-                "step": self.step,
-                "best": float(self.best[k]),
-                "start": self.start[k].copy(),
-            }
-            for k, (agent, envs, chance, averages) in enumerate(parts)
-        ]
+        count = len(self.envs.seeds)
+        memory = [trees.of_seed(self.memory, k) for k in range(count)]
+        return trees.states_of(self.parts, memory=memory, best=self.best.tolist(), step=[self.step] * count)
 
     def load_state_dict(self, states: States) -> None:
         """Go on where ``state_dict`` was taken; the running episodes are played again up to that point."""
-        self.agent.load_state_dict([state["agent"] for state in states])
-        self.chance.load_state_dict([state["chance"] for state in states])
-        self.averages.load_state_dict([state["averages"] for state in states])
-        self.envs.load_state_dict([state["envs"] for state in states])
-        self.obs = self.envs.obs
-        self.start = np.stack([state["start"] for state in states])
-        self.best = np.array([state["best"] for state in states])
-        self.step = states[0]["step"]
-        self.memory = self.agent.memory(self.envs.envs)
+        trees.load_states(self.parts, states)
+        self.obs, self.start = self.envs.obs, self.envs.start
+        memories = [state["memory"] for state in states]
+        self.memory = trees.map(lambda *rows: np.stack(rows), memories[0], *memories[1:])
+        self.best, self.step = np.array([state["best"] for state in states]), states[0]["step"]

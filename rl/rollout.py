@@ -14,8 +14,8 @@ from rl.agent import Array, Transition
 class Rollout:
     """The last ``length`` steps of every environment, oldest first; leaves ``[time, seed, env, …]``."""
 
-    def __init__(self, length: int) -> None:
-        self.length = length
+    def __init__(self, length: int, seeds: int) -> None:
+        self.length, self.seeds = length, seeds
         self.filled = 0
         self._steps: Any = None
 
@@ -37,12 +37,12 @@ class Rollout:
         steps: Transition = self._steps
         return steps
 
-    def state_dict(self, seeds: int) -> States:
+    def state_dict(self) -> States:
         if self._steps is None:
-            return [{"filled": 0} for _ in range(seeds)]
+            return [{"filled": 0} for _ in range(self.seeds)]
         return [
             {"filled": self.filled, "steps": [leaf[: self.filled, k].copy() for leaf in self._steps]}
-            for k in range(seeds)
+            for k in range(self.seeds)
         ]
 
     def load_state_dict(self, states: States) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-
 from core import trees
 from core.noise import Chance, Noise, States
 from core.optimisers import Adam
@@ -59,12 +58,13 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "CartPole-v1": {"envs": 8, "rollout": 32, "batch": 256, "epochs": 20, "gamma": 0.98, "gae_lambda": 0.8,
                         "lr": 1e-3, "lr_schedule": "linear", "clip_schedule": "linear", "steps": 100_000},
         "Acrobot-v1": {"envs": 16, "rollout": 256, "epochs": 4, "gae_lambda": 0.94, "steps": 1_000_000, **_NORMALISE},
-        "MountainCar-v0": {"envs": 16, "rollout": 16, "epochs": 4, "gae_lambda": 0.98, "steps": 1_000_000, **_NORMALISE},
+        "MountainCar-v0": {"envs": 16, "rollout": 16, "epochs": 4, "gae_lambda": 0.98, "steps": 1_000_000,
+                           **_NORMALISE},
         "Pendulum-v1": {"envs": 4, "rollout": 1024, "gamma": 0.9, "lr": 1e-3, "steps": 100_000},
         "LunarLander-v3": {"envs": 16, "rollout": 1024, "epochs": 4, "gamma": 0.999, "gae_lambda": 0.98,
                            "entropy_weight": 0.01, "steps": 1_000_000},
     },
-    "cleanrl": {env: _CLEANRL for env in ("CartPole-v1", "Acrobot-v1", "MountainCar-v0")},  # ppo.py
+    "cleanrl": dict.fromkeys(("CartPole-v1", "Acrobot-v1", "MountainCar-v0"), _CLEANRL),  # ppo.py
 }  # fmt: skip
 
 
@@ -98,8 +98,14 @@ class PPO:
             path=spec.path,
             compiled=spec.compiled,
         )
+        self.nets = {"net": self.net}
         self.order = Noise(spec.seeds, "minibatches", spec.device)
-        self.rollout = Rollout(config.rollout)
+        self.rollout = Rollout(config.rollout, len(spec.seeds))
+        self.parts: dict[str, trees.Stateful] = {
+            "net": self.net,
+            "order": self.order,
+            "rollout": self.rollout,
+        }
         self.lr = schedule(config.lr_schedule, config.lr)
         self.clip = schedule(config.clip_schedule, config.clip)
 
@@ -111,11 +117,9 @@ class PPO:
     ) -> tuple[Array, Memory]:
         out = self.net(torch.from_numpy(obs).to(self.spec.device), method="policy")  # [S, E, out]
         if explore is None:
-            action = self.head.mode(out)
-        else:
-            noise = getattr(explore, self.head.noise)(out.shape[1], *self.head.noise_shape)
-            action = self.head.sample(out, torch.from_numpy(noise).to(self.spec.device))
-        return action.cpu().numpy(), memory
+            return self.head.mode(out).cpu().numpy(), memory
+        noise = getattr(explore, self.head.noise)(out.shape[1], *self.head.noise_shape)
+        return self.head.sample(out, torch.from_numpy(noise).to(self.spec.device)).cpu().numpy(), memory
 
     def executed(self, action: Array) -> Array:
         return self.head.executed(action)
@@ -185,26 +189,11 @@ class PPO:
             "policy/clip_fraction": ((ratio - 1).abs() > clip).float().mean(),
         }
 
-    def weights(self) -> dict[str, Tensor]:
-        return self.net.weights()
-
-    def gradients(self) -> dict[str, Tensor]:
-        return self.net.gradients()
-
     def state_dict(self) -> States:
-        parts = (
-            self.net.state_dict(),
-            self.order.state_dict(),
-            self.rollout.state_dict(len(self.spec.seeds)),
-        )
-        return [
-            {"net": n, "order": o, "rollout": r, "step": self.step} for n, o, r in zip(*parts, strict=True)
-        ]
+        return trees.states_of(self.parts, step=[self.step] * len(self.spec.seeds))
 
     def load_state_dict(self, states: States) -> None:
-        self.net.load_state_dict([state["net"] for state in states])
-        self.order.load_state_dict([state["order"] for state in states])
-        self.rollout.load_state_dict([state["rollout"] for state in states])
+        trees.load_states(self.parts, states)
         self.step = states[0]["step"]
 
 
