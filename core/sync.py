@@ -64,9 +64,10 @@ def _upload(record: Record, limit: float) -> int:
     assert folder is not None
     command = [sys.executable, "-m", "wandb", "sync", str(folder)]
     told = record.run["wandb"]
-    # its words are read here; and it must not talk to a wandb process of ours
+    # its words are read here, its logs lie beside the run, and it must not talk to a wandb process of ours
     environment = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
     environment |= {"WANDB_SILENT": "false", "WANDB_ERROR_REPORTING": "false"}
+    environment["WANDB_DIR"] = str(folder.resolve().parent.parent)
     try:
         ran = subprocess.run(
             command, capture_output=True, text=True, timeout=limit, env=environment, check=False

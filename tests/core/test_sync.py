@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 import wandb
+
 from core.destination import WandB
 from core.errors import UserError
 from core.sync import sync
@@ -52,8 +52,10 @@ def test_online_the_server_is_told_everything(tmp_path: Path, server: Server) ->
 
 
 def test_sync_uploads_what_was_offline_once(
-    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     one, two = recorded(tmp_path), recorded(tmp_path)
     recorded(tmp_path, OFF)
     capsys.readouterr()
@@ -62,6 +64,7 @@ def test_sync_uploads_what_was_offline_once(
     assert [line.split(": ")[0] for line in said] == [f"{two.name}/3", f"{two.name}/7"]
     assert all(f"uploaded to {server.url}/me/lab/runs/" in line for line in said)
     assert len(server.rows) == 2
+    assert not list(Path.cwd().iterdir())  # nothing of wandb's is left where the command was typed
     for seed in "37":
         assert seen(server, two / seed) == without_time(lines(two / seed / "metrics.jsonl"))
         assert run_json(two / seed)["wandb"]["synced"] is True
