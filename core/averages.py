@@ -1,6 +1,7 @@
 """Metrics gathered between two rows of the record: sums and counts per seed, averaged when a row is written."""
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,13 @@ class Averages:
         self._sums = [{} for _ in range(self.count)]
         self._counts = [{} for _ in range(self.count)]
         return rows
+
+    def broken(self, prefix: str) -> NDArray[np.bool_]:
+        """Which seeds wait to write a mean, of a name that begins so, which is not finite: ``[seed]``."""
+        self._settle()
+        return np.array(
+            [any(k.startswith(prefix) and not isfinite(v) for k, v in sums.items()) for sums in self._sums]
+        )
 
     def _settle(self) -> None:
         for metrics in self._pending:

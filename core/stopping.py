@@ -5,6 +5,10 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 
+class Stopped(Exception):
+    """Someone asked to stop."""
+
+
 class Stopping:
     """While entered, remembers the first SIGINT or SIGTERM instead of dying of it; a second one acts at once."""
 
@@ -15,6 +19,11 @@ class Stopping:
     @property
     def asked(self) -> bool:
         return self.signal is not None
+
+    def check(self) -> None:
+        """Raise Stopped if someone asked to; for long work that may be left where it is."""
+        if self.asked:
+            raise Stopped
 
     @property
     def exit_code(self) -> int:

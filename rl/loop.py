@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from core import trees
 from core.averages import Averages
 from core.noise import Chance, States
-from core.stopping import Stopping
+from core.stopping import Stopped, Stopping
 from core.tracking import Group
 from rl.agent import Agent, Networked, Transition
 from rl.environments import Envs
 from rl.playing import Scores
 
-Evaluate: TypeAlias = Callable[[int, bool], Scores]
-"""Step, and whether it is the last time, to scores ``[seed]``; must leave training as it was."""
+Evaluate: TypeAlias = Callable[[int, bool, Callable[[], None]], Scores]
+"""Step, whether it is the last time, and what to call now and then (it raises Stopped when someone asks to stop)
+to scores ``[seed]``; must leave training as it was, also when stopped."""
 
 
 @dataclass(frozen=True)
@@ -44,37 +45,47 @@ class Training:
         }
         self.best = np.full(len(envs.seeds), -np.inf)
         self.step = 0  # environment steps of one seed so far
+        self.evaluated = 0  # the step of the last evaluation
+        self._fresh = True  # nothing was loaded
         self._timed = (0, 0.0)  # step and seconds at the last row
 
     def run(self, evaluate: Evaluate) -> int:
         """Train until the steps are done, someone asks to stop or every seed failed; returns the exit code."""
-        self._begin()
         with Stopping() as stopping:
-            while self.step < self.steps and not stopping.asked and self.group.alive.any():
-                self._advance()
-                due = self._due()
-                if due("log"):
-                    self._record()
-                if due("evaluate") and self.step < self.steps:  # the last one is _end's
-                    self._record()
-                    self._evaluate(evaluate)
-                if due("checkpoint") and self.step < self.steps:
-                    self._checkpoint()
-            if stopping.asked:
+            try:
+                self._begin()
+                self._train(evaluate, stopping)
+                return self._end(evaluate, stopping)
+            except Stopped:
                 self._checkpoint()
-                self.group.say(
-                    f"stopped at step {self.step}; lab resume {self.group.path.name} goes on from there"
-                )
+                name = self.group.path.name
+                self.group.say(f"stopped at step {self.step}; lab resume {name} goes on from there")
                 self.group.finish("stopped", stopping.exit_code)
                 return stopping.exit_code
-        return self._end(evaluate)
 
     def _begin(self) -> None:
-        rows = (len(self.envs.seeds), self.envs.envs)
-        if self.step == 0:
-            self.obs, self.start = self.envs.reset(), np.ones(rows, np.bool_)
+        if self._fresh:
+            self.envs.reset()
+            self.obs, self.start = self.envs.obs, self.envs.start
             self.memory = self.agent.memory(self.envs.envs)
+            self._checkpoint()  # from here on it can be resumed, whenever it is killed
         self._timed = (self.step, self.group.seconds)
+
+    def _train(self, evaluate: Evaluate, stopping: Stopping) -> None:
+        if self.evaluated < self.step and self._due("evaluate"):  # it was stopped in mid-evaluation
+            self._evaluate(evaluate, stopping)
+        while self.step < self.steps and self.group.alive.any():
+            stopping.check()
+            self._advance()
+            if self._due("log"):
+                self._record()
+            if self.step >= self.steps:  # what is left to do is _end's
+                break
+            if self._due("evaluate"):
+                self._record()
+                self._evaluate(evaluate, stopping)
+            elif self._due("checkpoint"):
+                self._checkpoint()
 
     def _advance(self) -> None:
         """One decision of every environment of every seed."""
@@ -90,15 +101,10 @@ class Training:
         self.obs, self.start, self.memory = landed.obs, landed.start, memory
         self.step += self.envs.envs
 
-    def _due(self) -> Callable[[str], bool]:
+    def _due(self, what: str) -> bool:
         """Whether the last step crossed a multiple of that cadence."""
-        before = self.step - self.envs.envs
-
-        def due(what: str) -> bool:
-            every: int = getattr(self.cadence, what)
-            return every > 0 and self.step // every > before // every
-
-        return due
+        every: int = getattr(self.cadence, what)
+        return every > 0 and self.step // every > (self.step - self.envs.envs) // every
 
     def _record(self) -> None:
         """Write what gathered since the last row."""
@@ -112,8 +118,9 @@ class Training:
         returns = [row["episode/return"] for row in rows if "episode/return" in row]
         self.group.progress(self.step, self.steps, float(np.mean(returns)) if returns else None)
 
-    def _evaluate(self, evaluate: Evaluate) -> None:
-        scores = evaluate(self.step, False)
+    def _evaluate(self, evaluate: Evaluate, stopping: Stopping) -> None:
+        scores = evaluate(self.step, False, stopping.check)
+        self.evaluated = self.step
         self.group.log(self.step, {name: value for name, value in scores.items() if value.ndim == 1})
         self._histograms()
         self._checkpoint(self._better(scores))
@@ -130,28 +137,32 @@ class Training:
             found |= {f"gradients/{net_name}.{name}": value for name, value in net.gradients().items()}
             self.group.histograms(self.step, found)
 
-    def _end(self, evaluate: Evaluate) -> int:
+    def _end(self, evaluate: Evaluate, stopping: Stopping) -> int:
+        """The last evaluation; 1 if a seed failed."""
         if not self.group.alive.any():
             self.group.finish("failed", 1)
             return 1
         self._record()
-        scores = evaluate(self.step, True)
+        scores = evaluate(self.step, True, stopping.check)
+        self._checkpoint(self._better(scores))  # before they are logged: killed here, it evaluates once more
         self.group.log(self.step, {name: value for name, value in scores.items() if value.ndim == 1})
-        self._checkpoint(self._better(scores))
-        for k in range(len(self.envs.seeds)):
+        for k in np.flatnonzero(self.group.alive).tolist():
             final = {name.replace("eval/", "final/"): value[k].tolist() for name, value in scores.items()}
             self.group.summary(k, final)
         self.group.finish()
-        return 0
+        return 0 if self.group.alive.all() else 1
 
     def _checkpoint(self, best: NDArray[np.bool_] | None = None) -> None:
+        if (self.averages.broken("loss/") & self.group.alive).any():
+            self._record()  # a seed that has failed keeps the checkpoint before
         flags = np.zeros(len(self.envs.seeds), np.bool_) if best is None else best
         self.group.checkpoint(self.step, self.state_dict(), best=flags.tolist())
 
     def state_dict(self) -> States:
         count = len(self.envs.seeds)
         memory = [trees.of_seed(self.memory, k) for k in range(count)]
-        return trees.states_of(self.parts, memory=memory, best=self.best.tolist(), step=[self.step] * count)
+        steps = {"step": [self.step] * count, "evaluated": [self.evaluated] * count}
+        return trees.states_of(self.parts, memory=memory, best=self.best.tolist(), **steps)
 
     def load_state_dict(self, states: States) -> None:
         """Go on where ``state_dict`` was taken; the running episodes are played again up to that point."""
@@ -159,4 +170,5 @@ class Training:
         self.obs, self.start = self.envs.obs, self.envs.start
         memories = [state["memory"] for state in states]
         self.memory = trees.map(lambda *rows: np.stack(rows), memories[0], *memories[1:])
-        self.best, self.step = np.array([state["best"] for state in states]), states[0]["step"]
+        self.best = np.array([state["best"] for state in states])
+        self.step, self.evaluated, self._fresh = states[0]["step"], states[0]["evaluated"], False

@@ -1,5 +1,6 @@
 """Playing whole episodes with a policy that is not learning: what evaluation is made of."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from core.noise import Chance
 from rl.agent import Policy, Tabular
 from rl.environments import Envs
-from rl.planning import finite_horizon_optimum, finite_horizon_value, policy_value, value_iteration
+from rl.planning import finite_horizon_optimum, finite_horizon_value, value_iteration
 
 Scores: TypeAlias = dict[str, NDArray[Any]]  # name to [seed]; eval/returns to [seed, episode]
 
@@ -23,8 +24,18 @@ class Played(NamedTuple):
     capped: NDArray[np.bool_]  # cut by ``max_steps``: neither the world nor its time limit had ended it
 
 
+def nothing() -> None:
+    """What ``check`` does where nobody can ask to stop."""
+
+
 def play(
-    policy: Policy, envs: Envs, episodes: int, *, max_steps: int, explore: Chance | None = None
+    policy: Policy,
+    envs: Envs,
+    episodes: int,
+    *,
+    max_steps: int,
+    explore: Chance | None = None,
+    check: Callable[[], None] = nothing,
 ) -> Played:
     """Play ``episodes`` with every seed, each at most ``max_steps`` long.
 
@@ -34,6 +45,7 @@ def play(
     Args:
         policy: acts greedily, or by ``explore``.
         envs: fresh ones with seeds of their own, frozen normalisation and raw rewards.
+        check: called at every step; what it raises ends the play.
     """
     seeds, rows = len(envs.seeds), envs.envs
     share = -(-episodes // rows)
@@ -43,6 +55,7 @@ def play(
     running = np.zeros((seeds, rows))
     obs, start, memory = envs.reset(), np.ones((seeds, rows), np.bool_), policy.memory(rows)
     while (ended < share).any():
+        check()
         action, memory = policy.act(obs, memory, start=start, explore=explore)
         landed = envs.step(policy.executed(action))
         running, length = running + landed.reward, length + 1
@@ -62,23 +75,35 @@ def play(
     return Played(in_order(returns), in_order(lengths), in_order(capped))
 
 
-def scores(policy: Policy, envs: Envs, *, episodes: int, max_steps: int, stream: str) -> Scores:
+def scores(
+    policy: Policy,
+    envs: Envs,
+    *,
+    episodes: int,
+    max_steps: int,
+    stream: str,
+    check: Callable[[], None] = nothing,
+) -> Scores:
     """How good a policy is: exactly where it is a table on a known model, else by playing.
 
     Args:
         envs: the training environments; they are left as they are.
         stream: names the evaluation's own episodes and chance.
+        check: called at every step; what it raises ends the evaluation.
     """
     if envs.model is not None and isinstance(policy, Tabular):
-        return _exact(policy, envs)
+        return exact(policy, envs)
     found: Scores = {}
-    rows = next(rows for rows in range(min(episodes, ROWS), 0, -1) if episodes % rows == 0)
-    for suffix, chance in (("", None), ("_stochastic", Chance(envs.seeds, f"{stream} exploring"))):
-        twins = envs.frozen(f"{stream}{suffix}", rows)
-        try:
-            played = play(policy, twins, episodes, max_steps=max_steps, explore=chance)
-        finally:
-            twins.close()
+    for suffix in ("", "_stochastic"):
+        played = trial(
+            policy,
+            envs,
+            episodes=episodes,
+            max_steps=max_steps,
+            stream=f"{stream}{suffix}",
+            explore=bool(suffix),
+            check=check,
+        )
         found[f"eval/return{suffix}"] = played.returns.mean(1)
         if not suffix:
             found["eval/length"] = played.lengths.mean(1)
@@ -87,15 +112,34 @@ def scores(policy: Policy, envs: Envs, *, episodes: int, max_steps: int, stream:
     return found
 
 
-def _exact(policy: Tabular, envs: Envs) -> Scores:
+def trial(
+    policy: Policy,
+    envs: Envs,
+    *,
+    episodes: int,
+    max_steps: int,
+    stream: str,
+    explore: bool,
+    check: Callable[[], None] = nothing,
+) -> Played:
+    """Episodes in environments like ``envs`` of a stream of their own; ``envs`` are left as they are."""
+    rows = next(rows for rows in range(min(episodes, ROWS), 0, -1) if episodes % rows == 0)
+    chance = Chance(envs.seeds, f"{stream} exploring") if explore else None
+    twins = envs.frozen(stream, rows)
+    try:
+        return play(policy, twins, episodes, max_steps=max_steps, explore=chance, check=check)
+    finally:
+        twins.close()
+
+
+def exact(policy: Tabular, envs: Envs) -> Scores:
     """The greedy policy's exact value where episodes begin, and its distance to the best there is."""
     model, limit, tables = envs.model, envs.time_limit, policy.greedy_table()
     assert model is not None
     if limit is None:
         best = model.from_start(value_iteration(model, 1.0)[0])
-        values = [model.from_start(policy_value(model, table, 1.0)) for table in tables]
     else:
         best = model.from_start(finite_horizon_optimum(model, limit))
-        values = [model.from_start(finite_horizon_value(model, table, limit)) for table in tables]
+    values = [model.from_start(finite_horizon_value(model, table, limit or max_steps)) for table in tables]
     reached = np.array(values, np.float64)
     return {"eval/return": reached, "eval/regret": best - reached}

@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from core.groups import hash_of
 from core.noise import States
 from core.records import Record, scan
 from core.records import find as find_runs
+from core.run_folder import existing
 from core.tracking import Group
 from rl.agent import Agent
 from rl.build import Machine, agent_of, decide, module_of, preset_of
@@ -49,7 +50,7 @@ class Options:
     )
     root: str = "runs"  # where run folders go
     name: str | None = None  # the group's folder; None: made of algorithm, environment, settings and time
-    resume: Literal["never", "auto"] = "never"  # auto: go on with the newest unfinished run of these settings
+    resume: Literal["never", "auto"] = "never"  # auto: go on with the newest run of these settings, if any
     quiet: bool = False  # no progress
 
 
@@ -72,7 +73,7 @@ def main(argv: list[str]) -> int:
     settings = read(algorithm, module, flags)
     task, options, machine, wandb, config = settings.values
     check(options)
-    if options.resume == "auto" and (folder := unfinished(algorithm, settings)):
+    if options.resume == "auto" and (folder := begun(algorithm, settings)):
         return proceed(folder, Again(**asdict(wandb), quiet=options.quiet))
     envs = Envs(task, options.seeds, options.envs, gamma=getattr(config, "gamma", 0.99))
     facts = decide(machine, algorithm, config, envs, options.steps)
@@ -145,18 +146,25 @@ def run(agent: Agent, envs: Envs, group: Group, options: Options, resumed: State
         for note in envs.notes:
             group.say(note)
         return training.run(partial(evaluated, agent, envs, options))
-    except BaseException:
-        group.finish("crashed", 1)
+    except BaseException as error:
+        group.finish("crashed", 1, str(error) or type(error).__name__)
         raise
     finally:
         envs.close()
 
 
-def evaluated(agent: Agent, envs: Envs, options: Options, step: int, last: bool) -> Scores:
+def evaluated(
+    agent: Agent, envs: Envs, options: Options, step: int, last: bool, check: Callable[[], None]
+) -> Scores:
     """The scores at one point of training; at the last with more episodes."""
-    episodes = options.final_episodes if last else options.eval_episodes
-    stream = "eval-last" if last else f"eval-{step}"
-    return scores(agent, envs, episodes=episodes, max_steps=options.eval_max_steps, stream=stream)
+    return scores(
+        agent,
+        envs,
+        episodes=options.final_episodes if last else options.eval_episodes,
+        max_steps=options.eval_max_steps,
+        stream="eval-last" if last else f"eval-{step}",
+        check=check,
+    )
 
 
 def resume(records: Sequence[Record], argv: Sequence[str]) -> int:
@@ -165,20 +173,27 @@ def resume(records: Sequence[Record], argv: Sequence[str]) -> int:
     return proceed(records[0].path.parent, options)
 
 
+def settings_of(record: Record) -> Settings:
+    """The settings a run was made with."""
+    sections = (Task, Options, Machine, module_of(record.algorithm).Config)
+    file = str(record.path / "config.yaml")
+    return settings_file.parse(sections, ["--config", file], ignored=("algorithm",))
+
+
 def proceed(folder: Path, again: Again) -> int:
     """Go on from the newest checkpoint, computed as before: the run itself says how."""
     runs = [record for record in find_runs(folder.parent, str(folder)) if record.status != "failed"]
+    if not runs:
+        raise UserError(f"every seed of {folder.name} failed; nothing to resume")
     if any(record.status == "running" for record in runs):
         raise UserError(f"{folder.name} is still running; stop it first")
     if all(record.status == "finished" for record in runs):
         print(f"{folder.name} is finished already; nothing to resume")
         return 0
     algorithm, facts = runs[0].algorithm, runs[0].run["facts"]
-    module = importlib.import_module("rl.baselines") if algorithm.startswith("sb3-") else module_of(algorithm)
-    sections = (Task, Options, Machine, module.Config)
-    file = str(runs[0].path / "config.yaml")
-    settings = settings_file.parse(sections, ["--config", file], ignored=("algorithm",))
-    task, options, _, config = settings.values
+    if algorithm.startswith("sb3-"):
+        raise UserError(f"{folder.name}: runs of Stable-Baselines3 cannot be resumed; train it anew")
+    task, options, _, config = settings_of(runs[0]).values
     seeds = tuple(record.seed for record in runs)
     step, states = Group.restore(folder, seeds)
     torch.set_num_threads(facts["threads"])
@@ -190,19 +205,27 @@ def proceed(folder: Path, again: Again) -> int:
     return run(agent, envs, group, replace(options, seeds=seeds), states)
 
 
-def unfinished(algorithm: str, settings: Settings) -> Path | None:
-    """The newest group of just these settings and seeds that was stopped or crashed."""
+def begun(algorithm: str, settings: Settings) -> Path | None:
+    """The newest group of just these settings and seeds (and name, if one is given) that has not failed.
+
+    One that was killed before its first checkpoint does not count: there is nothing to go on from.
+    """
     options: Options = settings.values[1]
     key = hash_of(recorded(algorithm, settings))
     found: dict[Path, list[Record]] = {}
     for record in scan(options.root):
-        if record.settings == key and record.algorithm == algorithm:
+        if record.algorithm == algorithm and options.name in (None, record.group):
             found.setdefault(record.path.parent, []).append(record)
     for folder, records in sorted(found.items(), key=lambda item: -item[1][0].started):
+        whole = [record for record in records if record.status != "failed"]
         same = {record.seed for record in records} == set(options.seeds)
-        if same and any(record.status in ("stopped", "crashed") for record in records):
+        if same and hash_of(records[0].config) == key and whole and all(map(_saved, whole)):
             return folder
     return None
+
+
+def _saved(record: Record) -> bool:
+    return record.status == "running" or bool(existing(record.path))
 
 
 if __name__ == "__main__":
