@@ -59,7 +59,7 @@ VERBS = {
         {"rl": "rl.benchmark:main", "generative": "generative.benchmark:main", "core": "core.benchmark:main"},
     ),
     "list": Verb("list", "every algorithm, data set and suite", "nothing", {"": "core.cli:show"}),
-    "demo": Verb("demo", "the lab end to end, in minutes", "nothing", {"": "rl.benchmark:demo"}),
+    "demo": Verb("demo", "the lab end to end, in minutes", "nothing", {"": "core.demo:main"}),
 }
 
 

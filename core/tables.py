@@ -2,6 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
+
+from core.errors import UserError
 
 
 def text(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
@@ -59,3 +62,20 @@ def age(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
     return f"{max(0.0, seconds):.0f} s"
+
+
+def write_between(file: Path, name: str, text: str) -> None:
+    """Replace what stands between ``<!-- name -->`` and ``<!-- end -->`` in a Markdown file.
+
+    Raises:
+        UserError: the file or its marks are not there.
+    """
+    begin, end = f"<!-- {name} -->", "<!-- end -->"
+    whole = file.read_text() if file.is_file() else ""
+    head, found, rest = whole.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not (found and closed):
+        raise UserError(
+            f"{file} has no part from {begin} to {end}; add the two marks where the table belongs"
+        )
+    file.write_text(f"{head}{begin}\n{text}\n{end}{tail}")

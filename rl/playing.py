@@ -92,7 +92,7 @@ def scores(
         check: called at every step; what it raises ends the evaluation.
     """
     if envs.model is not None and isinstance(policy, Tabular):
-        return exact(policy, envs)
+        return exact(policy, envs, max_steps)
     found: Scores = {}
     for suffix in ("", "_stochastic"):
         played = trial(
@@ -132,8 +132,12 @@ def trial(
         twins.close()
 
 
-def exact(policy: Tabular, envs: Envs) -> Scores:
-    """The greedy policy's exact value where episodes begin, and its distance to the best there is."""
+def exact(policy: Tabular, envs: Envs, max_steps: int) -> Scores:
+    """The greedy policy's exact value where episodes begin, and its distance to the best there is.
+
+    Both under the task's time limit. Where it has none the best has none either, but the policy is stopped after
+    ``max_steps``: it may walk for ever.
+    """
     model, limit, tables = envs.model, envs.time_limit, policy.greedy_table()
     assert model is not None
     if limit is None:

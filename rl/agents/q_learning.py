@@ -44,6 +44,8 @@ class QLearning:
         self.config, self.steps, self.step = config, spec.steps, 0
         states = spaces.count(spec.observation_space, "q-learning", "observations")
         actions = spaces.count(spec.action_space, "q-learning", "actions")
+        self.first_state = int(spec.observation_space.start)
+        self.first_action = int(spec.action_space.start)
         self.q: NDArray[np.float64] = np.full((len(spec.seeds), states, actions), config.initial)
         self.seed_column = np.arange(len(spec.seeds))[:, None]
         self.lr = schedule(config.lr_schedule, config.lr, config.lr_end)
@@ -59,21 +61,21 @@ class QLearning:
     def act(
         self, obs: Array, memory: Memory, *, start: Array, explore: Chance | None
     ) -> tuple[Array, Memory]:
-        values: Array = self.q[self.seed_column, obs]  # [S, E, A]
+        values: Array = self.q[self.seed_column, obs - self.first_state]  # [S, E, A]
         if explore is None:
             return greedy(values), memory
         chance = explore.uniform(values.shape[1], 1 + values.shape[2])
         return epsilon_greedy(values, self.epsilon(self.done), chance), memory
 
     def executed(self, action: Array) -> Array:
-        return action
+        return action + self.first_action
 
     def learn(self, transition: Transition) -> Metrics:
         seeds, lr = self.seed_column[:, 0], self.lr(self.done)
         error: Array = np.zeros(transition.reward.shape)
         for env in range(error.shape[1]):  # one after the other: two environments may stand in the same state
-            state, action = transition.obs[:, env], transition.action[:, env]
-            successor = self.q[seeds, transition.next_obs[:, env]]
+            state, action = transition.obs[:, env] - self.first_state, transition.action[:, env]
+            successor = self.q[seeds, transition.next_obs[:, env] - self.first_state]
             discount = self.config.gamma * ~transition.terminated[:, env]
             target = transition.reward[:, env] + discount * successor.max(-1)
             error[:, env] = target - self.q[seeds, state, action]
