@@ -184,7 +184,7 @@ def _fetch(name: str, url: str) -> Path:
 
 def held_still(pixels: np.ndarray, binarise: Binarise) -> Tensor:
     """uint8 ``[N, C, H, W]`` as float32 in [0, 1]; unless "none", binarised by one lasting draw."""
-    images = torch.from_numpy(pixels).float() / 255
+    images = torch.from_numpy(pixels.astype(np.float32)) / 255
     if binarise == "none":
         return images
     return Noise((0,), "binarise once").bernoulli(images[None])[0]

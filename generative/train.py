@@ -140,9 +140,9 @@ def run(
         evaluate=every,
         checkpoint=options.checkpoint_every if options.checkpoint_every is not None else every,
     )
-    test = held_still(images.test, trainer.binarise).to(batches.pixels.device)
-    training = Training(trainer, batches, test, group, options.steps, cadence)
     try:
+        test = held_still(images.test, trainer.binarise).to(batches.pixels.device)
+        training = Training(trainer, batches, test, group, options.steps, cadence)
         if resumed is not None:
             training.load_state_dict(resumed)
         return training.run()

@@ -36,9 +36,7 @@ class Config:
     clip: float | None = None  # largest gradient norm per seed
     beta: float = 1.0  # weight of the KL term; 1 is the bound, more than 1 the beta-VAE
     warmup: float = 0.0  # share of training in which that weight grows from 0 (Sønderby et al. 2016)
-    binarise: Binarise = (
-        "dynamic"  # grey to black and white: a new draw each time, static (one for all), none
-    )
+    binarise: Binarise = "none"  # grey to black and white: dynamic (a new draw each time), static (one)
 
     def __post_init__(self) -> None:
         for name in ("latent", "batch", "lr", "eps", *(("clip",) if self.clip is not None else ())):

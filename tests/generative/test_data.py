@@ -160,7 +160,7 @@ def test_a_folder_of_sizes_asks_for_one(tmp_path: Path) -> None:
     for k in range(11):
         picture(tmp_path / f"{k:02d}.png", 9)
     picture(tmp_path / "wide.png", 9, (12, 8), "RGB")
-    with pytest.raises(UserError, match="00.png is 9x8, wide.png 12x8; --size N"):
+    with pytest.raises(UserError, match=r"00\.png is 9x8, wide\.png 12x8; --size N"):
         load(Data(str(tmp_path)))
     images = load(Data(str(tmp_path), size=16))
     assert images.train.shape == (11, 3, 16, 16)  # one is coloured, so all are
@@ -182,10 +182,10 @@ def test_subfolders_are_parts_and_classes(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_pictures(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no image files; known endings: .png"):
+    with pytest.raises(UserError, match="no image files; known endings"):
         load(Data(str(tmp_path)))
     (tmp_path / "a.png").write_text("x")
-    with pytest.raises(UserError, match="none of its 1 image files can be read, e.g. a.png"):
+    with pytest.raises(UserError, match="none of its 1 image files can be read"):
         load(Data(str(tmp_path)))
 
 
@@ -274,10 +274,10 @@ def test_a_file_with_the_wrong_checksum_is_refused_by_name(tmp_path: Path) -> No
     # a well-formed IDX file, raw or compressed, that is not MNIST's
     wrong = bytes([0, 0, 8, 1, 0, 0, 0, 2, 7, 7])
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(wrong))
-    with pytest.raises(UserError, match="train-images-idx3-ubyte.gz is not mnist's .* checksum differs"):
+    with pytest.raises(UserError, match=r"train-images-idx3-ubyte\.gz is not mnist's .* checksum differs"):
         load(Data("mnist", data_dir=str(tmp_path)))
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(wrong)[:-4])
-    with pytest.raises(UserError, match="cannot read .*train-images-idx3-ubyte.gz"):
+    with pytest.raises(UserError, match=r"cannot read .*train-images-idx3-ubyte\.gz"):
         load(Data("mnist", data_dir=str(tmp_path)))
 
 
