@@ -36,10 +36,7 @@ FATAL = ("loss/", "train/")  # a value here that is not finite ends that seed
 
 
 class Group:
-    """The seeds of one run, recorded side by side; `create` begins a group, `reopen` continues one.
-
-    `alive` [S] says which seeds have not failed; the others are passed over in everything that follows.
-    """
+    """The seeds of one run, side by side. `alive` [S]: those that have not failed; others are passed over."""
 
     def __init__(self, path: Path, folders: list[RunFolder], to: Destination, quiet: bool) -> None:
         first = folders[0].run
@@ -271,27 +268,30 @@ class Mirror:
         self._run.define_metric("*", step_metric=self._axis)
         where = os.path.relpath(self._run.settings.sync_dir, folder.path.resolve())
         folder.update(wandb={**record, "mode": to.mode, "run": where, "synced": False})
-        for kind, item in folder.replay() if again and not kept else ():
+        self._known = (
+            self._run.starting_step
+        )  # rows the server has from before, perhaps past the point resumed from
+        for kind, item in folder.replay() if again else ():
             self.tell(kind, item)
 
     def tell(self, kind: str, item: Mapping[str, Any]) -> None:
-        """One row of metrics, or one entry of the media index."""
-        if kind == "row":
-            self._run.log(dict(item))
+        """One row of metrics, or one entry of the media index; each is one row of W&B's history."""
+        if self._known > 0:
+            self._known -= 1
             return
-        path = str(self._folder.path / item.get("file", ""))
-        told: dict[str, Any] = {self._axis: item[self._axis]}
-        if item["kind"] == "image":
-            told[item["name"]] = wandb.Image(path)
-        elif item["kind"] == "video":
-            told[item["name"]] = wandb.Video(path, format="mp4")
-        for name, of in item.get("of", {}).items():
-            counts = np.array(of["counts"])
-            told[name] = wandb.Histogram(np_histogram=(counts, edges(of["low"], of["high"])))
+        entry = {} if kind == "row" else item
+        told = {self._axis: item[self._axis]} if entry else dict(item)
+        if entry.get("kind") == "image":
+            told[item["name"]] = wandb.Image(str(self._folder.path / item["file"]))
+        elif entry.get("kind") == "video":
+            told[item["name"]] = wandb.Video(str(self._folder.path / item["file"]), format="mp4")
+        for name, of in entry.get("of", {}).items():
+            bins = np.array(of["counts"]), edges(of["low"], of["high"])
+            told[name] = wandb.Histogram(np_histogram=bins)
         self._run.log(told)
 
     def summarise(self, values: Mapping[str, Any]) -> None:
-        """Values of the summary beside the metrics."""
+        """Values beside the metrics."""
         self._run.summary.update(dict(values))
 
     def finish(self, exit_code: int) -> None:

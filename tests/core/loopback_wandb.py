@@ -59,6 +59,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
                 "sweepName": None, "project": PROJECT, "historyLineCount": 0,
             }  # fmt: skip
             return {"upsertBucket": {"bucket": bucket, "inserted": True}}
+        if "RunResumeStatus" in query:
+            return {"model": {**PROJECT, "bucket": self.known(values["name"])}}
         if "createRunFiles" in query:
             files = [
                 {"name": name, "uploadUrl": f"{self.server.url}/put"} for name in values.get("files", [])
@@ -67,6 +69,14 @@ class Answer(http.server.BaseHTTPRequestHandler):
         return {
             "viewer": {"id": "u", "entity": "me", "username": "me", "flags": "{}", "teams": {"edges": []}}
         }
+
+    def known(self, run: str) -> dict[str, Any] | None:
+        rows = self.server.rows.get(run)
+        return rows and {
+            "id": run, "name": run, "displayName": run, "config": "{}", "summaryMetrics": "{}", "tags": [],
+            "notes": "", "logLineCount": 0, "eventsLineCount": 0, "historyLineCount": len(rows),
+            "historyTail": json.dumps([json.dumps(rows[-1])]), "eventsTail": "[]", "wandbConfig": '{"t": 1}',
+        }  # fmt: skip
 
     def stream(self, run: str, told: dict[str, Any]) -> None:
         for name, content in (told.get("files") or {}).items():

@@ -9,6 +9,7 @@ import wandb
 from core.destination import WandB
 from core.errors import UserError
 from core.sync import sync
+from core.tracking import Group
 from tests.core.loopback_wandb import Server, serving
 from tests.core.recorded import OFF, OFFLINE, group, lines, run_json, without_time
 
@@ -49,6 +50,27 @@ def test_online_the_server_is_told_everything(tmp_path: Path, server: Server) ->
     told = [run_json(made.path / seed)["wandb"] for seed in "37"]
     assert [entry["mode"] for entry in told] == ["online", "online"]
     assert [server.ends[entry["id"]] for entry in told] == [1, 0]
+
+
+def test_an_online_run_is_continued_under_its_id(tmp_path: Path, server: Server) -> None:
+    made = group(tmp_path, WandB())
+    for step in range(3):
+        made.log(step, {"loss/value": step * 0.5})
+    made.checkpoint(2, [{}, {}])
+    made.log(3, {"loss/value": 1.5})  # told, then taken back, then told again: once in W&B
+    made.finish("stopped", 130)
+    server.rows[run_json(made.path / "7")["wandb"]["id"]].pop()
+    server.rows[run_json(made.path / "7")["wandb"]["id"]].pop()  # and what a killed process never sent
+    again = Group.reopen(made.path, (3, 7), step=2)
+    for step in range(3, 5):
+        again.log(step, {"loss/value": step * 0.5})
+    again.finish()
+    assert len(server.rows) == 2
+    for seed in "37":
+        assert seen(server, made.path / seed) == without_time(lines(made.path / seed / "metrics.jsonl"))
+        assert [row["env_step"] for row in seen(server, made.path / seed)] == [0, 1, 2, 3, 4]
+        assert run_json(made.path / seed)["wandb"]["mode"] == "online"
+        assert server.ends[run_json(made.path / seed)["wandb"]["id"]] == 0
 
 
 def test_sync_uploads_what_was_offline_once(
