@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import wandb
 
 from core.destination import PUBLIC, WandB, answers, base_url, has_key, resolve
 from core.errors import UserError
@@ -122,6 +123,7 @@ def test_a_server_that_refuses_means_offline(
     monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.setenv("WANDB_BASE_URL", refusing)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
+    wandb.teardown()  # it would remember the server of the tests before
     made = group(tmp_path, WandB())
     made.log(1, {"loss/value": 0.5})
     made.finish()
