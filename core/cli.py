@@ -51,7 +51,7 @@ VERBS = {
     ),
     "compare": Verb("compare [RUN ...]", "a table of runs", "nothing", {"": "core.report:compare"}),
     "report": Verb("report", "curves and table as one HTML file", "nothing", {"": "core.report:report"}),
-    "sync": Verb("sync [RUN ...]", "upload what was logged offline", "nothing", {"": "core.tracking:sync"}),
+    "sync": Verb("sync [RUN ...]", "upload what was logged offline", "nothing", {"": "core.sync:sync"}),
     "bench": Verb(
         "bench SUITE [options]",
         "repeat a set of experiments",

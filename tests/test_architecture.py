@@ -28,14 +28,14 @@ LAYERS = {
         {"noise", "replicas", "checkpoint", "config", "tracking", "records"},  # what keeps state
         {"tasks/*"},
         {"fit"},
-        {"cli", "report", "launch", "dashboard/*"},  # doors
+        {"cli", "report", "launch", "dashboard/*", "benchmark", "demo"},  # doors
     ],
     "rl": [
         {"agent", "losses", "returns", "exploration", "planning"},
         {"replay", "rollout", "environments", "spaces", "worlds"},
         {"agents/*"},
         {"loop"},
-        {"train", "evaluate", "benchmark", "audit", "demo"},
+        {"train", "evaluate", "benchmark", "audit", "baselines", "speed"},
     ],
     "generative": [
         {"trainer", "losses", "metrics"},
