@@ -150,8 +150,7 @@ def test_only_verbs_whose_function_stands_are_shown(tree: Path) -> None:
     assert [line.split()[1] for line in shown.stdout.splitlines() if line.startswith("  lab ")] == list(
         verbs(tree)
     )
-    with (tree / "rl" / "benchmark.py").open("a", encoding="utf-8") as file:
-        file.write("def demo(argv):\n    print('[1, 2]')\n")
+    (tree / "core" / "demo.py").write_text("def main(argv):\n    print('[1, 2]')\n", encoding="utf-8")
     assert answer(tree, "demo") == [1, 2]
 
 
