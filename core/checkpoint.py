@@ -57,7 +57,9 @@ def load(path: Path) -> State:
     except FileNotFoundError:
         raise UserError(f"no checkpoint at {path}") from None
     except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"checkpoint {path} is truncated or not a checkpoint ({_first_line(error)})") from None
+        raise UserError(
+            f"checkpoint {path} is truncated or not a checkpoint ({_first_line(error)})"
+        ) from None
     if header.get("sha256") != _digest(header.get("tree", ""), tensors):
         raise UserError(f"checkpoint {path} was altered: its contents do not match its checksum")
     state: State = _restore(json.loads(header["tree"]), tensors)
@@ -74,7 +76,9 @@ def _strip(tree: Any, tensors: dict[str, Tensor]) -> Any:
         return {_TUPLE: [_strip(value, tensors) for value in tree]}
     if isinstance(tree, Tensor | np.ndarray):
         kind = _TENSOR if isinstance(tree, Tensor) else _ARRAY
-        tensor = tree.detach().cpu() if isinstance(tree, Tensor) else torch.from_numpy(np.ascontiguousarray(tree))
+        tensor = (
+            tree.detach().cpu() if isinstance(tree, Tensor) else torch.from_numpy(np.ascontiguousarray(tree))
+        )
         name = f"{len(tensors):05d}"
         tensors[name] = tensor.reshape(tree.shape).clone(memory_format=torch.contiguous_format)
         return {kind: name}

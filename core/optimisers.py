@@ -40,7 +40,9 @@ class Adam:
     ) -> tuple[Tensor, Moments]:
         mean = torch.lerp(moments[0], gradient, 1 - self.beta1)
         square = self.beta2 * moments[1] + (1 - self.beta2) * gradient * gradient
-        step = lr / -torch.expm1(t * math.log(self.beta1)) if self.beta1 else lr  # expm1: 1 − β^t loses digits
+        step = (
+            lr / -torch.expm1(t * math.log(self.beta1)) if self.beta1 else lr
+        )  # expm1: 1 − β^t loses digits
         scale = (square / -torch.expm1(t * math.log(self.beta2))).sqrt() + self.eps
         return weights * (1 - lr * self.decay) - step * mean / scale, (mean, square)
 

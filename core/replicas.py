@@ -157,7 +157,9 @@ class Replicas:
             return self._step_together(self._steps[loss], rate, batch)
         found = []
         for k in range(len(self.seeds)):
-            self._active = 0 if self.compiled else k  # only buffers tell modules apart; they are never compiled
+            self._active = (
+                0 if self.compiled else k
+            )  # only buffers tell modules apart; they are never compiled
             state = (self.matrix[k], tuple(m[k] for m in self.moments), self.t[k], self.alive[k])
             *new, metrics = self._steps[loss](*state, rate, *trees.of_seed(batch, k))
             self._write(slice(k, k + 1), *new)
@@ -211,9 +213,11 @@ class Replicas:
 
         if self.path == "vmap":
             axes = (0, 0, 0, 0, None)
-            many: Callable[..., Any] = lambda *args: vmap(  # noqa: E731
-                update, in_dims=(*axes, *(0 for _ in args[len(axes) :]))
-            )(*args)
+
+            def together(*args: Any) -> Any:
+                return vmap(update, in_dims=(*axes, *(0 for _ in args[len(axes) :])))(*args)
+
+            many: Callable[..., Any] = together
         else:
             many = update
         if not self.compiled:
@@ -274,7 +278,9 @@ def _built(build: Callable[[], nn.Module], seed: int) -> nn.Module:
         return build()
 
 
-def _grad_by_tape(loss: Callable[[Tensor], tuple[Tensor, Metrics]], weights: Tensor) -> tuple[Tensor, Metrics]:
+def _grad_by_tape(
+    loss: Callable[[Tensor], tuple[Tensor, Metrics]], weights: Tensor
+) -> tuple[Tensor, Metrics]:
     """Gradient by autograd's tape: the fastest eagerly, for one seed."""
     leaf = weights.detach().requires_grad_(True)
     value, metrics = loss(leaf)

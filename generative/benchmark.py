@@ -10,6 +10,7 @@ from core import config as settings_file
 from core.errors import UserError
 from core.groups import hash_of
 from core.records import Record, scan
+from core.sessions import recorded
 from core.statistics import student_interval
 from generative import train
 from generative.build import module_of
@@ -76,7 +77,7 @@ def _trained(seed: int, options: Options) -> Record:
 
 
 def _finished(seed: int, flags: Sequence[str], root: str) -> Record | None:
-    settings = train.recorded("vae", train.read("vae", module_of("vae"), flags))
+    settings = recorded("vae", train.read("vae", module_of("vae"), flags))
     key = hash_of(settings)
     found = [r for r in scan(root) if (r.settings, r.seed, r.status) == (key, seed, "finished")]
     return found[-1] if found else None

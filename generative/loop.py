@@ -1,13 +1,12 @@
 """The training loop: batch → trainer.step → record, with figures and pictures of the test set on the way."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from core.averages import Averages
 from core.noise import Noise, States
+from core.sessions import Cadence
 from core.stopping import Stopping
 from core.tracking import Group
 from generative.data import Batches
@@ -15,15 +14,6 @@ from generative.trainer import Metrics, Trainer, evaluation_noise
 
 PICTURED = 32  # test images among the pictures of an evaluation
 SELECTED = "eval/bound"  # less is better; a trainer without it keeps its last checkpoint alone
-
-
-@dataclass(frozen=True)
-class Cadence:
-    """How often, in steps; 0 is never."""
-
-    log: int
-    evaluate: int
-    checkpoint: int
 
 
 class Training:

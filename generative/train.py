@@ -13,19 +13,15 @@ from core.cli import run as from_shell
 from core.config import Settings
 from core.destination import WandB
 from core.errors import UserError
-from core.groups import hash_of
 from core.noise import States
-from core.records import Record, scan
-from core.records import find as find_runs
+from core.records import Record
+from core.sessions import Again, begun, cadence, check, recorded, resumable
 from core.tracking import Group
 from generative.build import Machine, decide, module_of, preset_of, trainer_of
 from generative.data import Batches, Data, held_still, load
 from generative.files import Images
-from generative.loop import Cadence, Training
+from generative.loop import Training
 from generative.trainer import Trainer
-
-EVALUATIONS = 20  # per run, unless told otherwise
-ROWS = 400  # of metrics per run, unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -42,13 +38,6 @@ class Options:
     quiet: bool = False  # no progress
 
 
-@dataclass(frozen=True)
-class Again(WandB):
-    """What may be said anew when a run goes on."""
-
-    quiet: bool = False  # no progress
-
-
 SECTIONS = (Data, Options, Machine, WandB)
 
 
@@ -60,7 +49,7 @@ def main(argv: list[str]) -> int:
     settings = read(algorithm, module_of(algorithm), flags)
     data, options, machine, wandb, config = settings.values
     check(options)
-    if options.resume == "auto" and (folder := unfinished(algorithm, settings)):
+    if options.resume == "auto" and (folder := begun(algorithm, settings, options)):
         return proceed(folder, Again(**asdict(wandb), quiet=options.quiet))
     images = load(data)
     facts = decide(machine, options.steps * len(options.seeds))
@@ -98,14 +87,6 @@ def read(algorithm: str, module: Any, flags: Sequence[str]) -> Settings:
     )
 
 
-def check(options: Options) -> None:
-    """Refuse numbers that cannot work."""
-    if options.steps < 1:
-        raise UserError(f"--steps is {options.steps}; it must be at least 1")
-    if not options.seeds or len(set(options.seeds)) < len(options.seeds):
-        raise UserError(f"--seeds {' '.join(map(str, options.seeds))}: give at least one seed, each once")
-
-
 def build(
     algorithm: str, config: Any, images: Images, options: Options, facts: dict[str, Any]
 ) -> tuple[Trainer, Batches]:
@@ -113,16 +94,6 @@ def build(
     trainer = trainer_of(algorithm, config, images, options.seeds, options.steps, facts)
     batches = Batches(images.train, options.seeds, trainer.batch, trainer.binarise, facts["device"])
     return trainer, batches
-
-
-def recorded(algorithm: str, settings: Settings) -> dict[str, Any]:
-    """What config.yaml keeps: every setting that makes the numbers, none that only says where they go."""
-    where = {"seeds", "root", "name", "resume", "quiet"}
-    return {"algorithm": algorithm} | {
-        key: value
-        for key, value in settings.flat().items()
-        if key not in where and not key.startswith("wandb")
-    }
 
 
 def run(
@@ -134,15 +105,9 @@ def run(
     resumed: States | None = None,
 ) -> int:
     """Train, from the start or from ``resumed``; whatever happens, the record is closed and says so."""
-    every = options.eval_every if options.eval_every is not None else max(options.steps // EVALUATIONS, 1)
-    cadence = Cadence(
-        log=options.log_every if options.log_every is not None else max(options.steps // ROWS, 1),
-        evaluate=every,
-        checkpoint=options.checkpoint_every if options.checkpoint_every is not None else every,
-    )
+    test = held_still(images.test, trainer.binarise).to(batches.pixels.device)
+    training = Training(trainer, batches, test, group, options.steps, cadence(options))
     try:
-        test = held_still(images.test, trainer.binarise).to(batches.pixels.device)
-        training = Training(trainer, batches, test, group, options.steps, cadence)
         if resumed is not None:
             training.load_state_dict(resumed)
         return training.run()
@@ -167,11 +132,7 @@ def settings_of(record: Record) -> Settings:
 
 def proceed(folder: Path, again: Again) -> int:
     """Go on from the newest checkpoint, computed as before: the run itself says how."""
-    runs = [record for record in find_runs(folder.parent, str(folder)) if record.status != "failed"]
-    if any(record.status == "running" for record in runs):
-        raise UserError(f"{folder.name} is still running; stop it first")
-    if all(record.status == "finished" for record in runs):
-        print(f"{folder.name} is finished already; nothing to resume")
+    if not (runs := resumable(folder)):
         return 0
     facts = runs[0].run["facts"]
     data, options, _, config = settings_of(runs[0]).values
@@ -189,21 +150,6 @@ def proceed(folder: Path, again: Again) -> int:
         quiet=again.quiet,
     )
     return run(trainer, batches, images, group, options, states)
-
-
-def unfinished(algorithm: str, settings: Settings) -> Path | None:
-    """The newest group of just these settings and seeds that was stopped or crashed."""
-    options: Options = settings.values[1]
-    key = hash_of(recorded(algorithm, settings))
-    found: dict[Path, list[Record]] = {}
-    for record in scan(options.root):
-        if record.settings == key and record.algorithm == algorithm:
-            found.setdefault(record.path.parent, []).append(record)
-    for folder, records in sorted(found.items(), key=lambda item: -item[1][0].started):
-        same = {record.seed for record in records} == set(options.seeds)
-        if same and any(record.status in ("stopped", "crashed") for record in records):
-            return folder
-    return None
 
 
 if __name__ == "__main__":

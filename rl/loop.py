@@ -1,7 +1,6 @@
 """The training loop: every agent, every environment, every seed of a run at once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from core import trees
 from core.averages import Averages
 from core.noise import Chance, States
+from core.sessions import Cadence
 from core.stopping import Stopped, Stopping
 from core.tracking import Group
 from rl.agent import Agent, Networked, Transition
@@ -19,15 +19,6 @@ from rl.playing import Scores
 Evaluate: TypeAlias = Callable[[int, bool, Callable[[], None]], Scores]
 """Step, whether it is the last time, and what to call now and then (it raises Stopped when someone asks to stop)
 to scores ``[seed]``; must leave training as it was, also when stopped."""
-
-
-@dataclass(frozen=True)
-class Cadence:
-    """How often, in environment steps of one seed; 0 is never."""
-
-    log: int
-    evaluate: int
-    checkpoint: int
 
 
 class Training:

@@ -15,21 +15,16 @@ from core.cli import run as from_shell
 from core.config import Settings
 from core.destination import WandB
 from core.errors import UserError
-from core.groups import hash_of
 from core.noise import States
-from core.records import Record, scan
-from core.records import find as find_runs
-from core.run_folder import existing
+from core.records import Record
+from core.sessions import Again, begun, cadence, check, recorded, resumable
 from core.tracking import Group
 from rl.agent import Agent
 from rl.build import Machine, agent_of, decide, module_of, preset_of
 from rl.environments import Envs
-from rl.loop import Cadence, Training
+from rl.loop import Training
 from rl.playing import Scores, scores
 from rl.task import Task
-
-EVALUATIONS = 20  # per run, unless told otherwise
-ROWS = 400  # of metrics per run, unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -54,13 +49,6 @@ class Options:
     quiet: bool = False  # no progress
 
 
-@dataclass(frozen=True)
-class Again(WandB):
-    """What may be said anew when a run goes on."""
-
-    quiet: bool = False  # no progress
-
-
 SECTIONS = (Task, Options, Machine, WandB)
 
 
@@ -72,8 +60,8 @@ def main(argv: list[str]) -> int:
     module = module_of(algorithm)
     settings = read(algorithm, module, flags)
     task, options, machine, wandb, config = settings.values
-    check(options)
-    if options.resume == "auto" and (folder := begun(algorithm, settings)):
+    check(options, "envs", "eval_episodes", "final_episodes", "eval_max_steps")
+    if options.resume == "auto" and (folder := begun(algorithm, settings, options)):
         return proceed(folder, Again(**asdict(wandb), quiet=options.quiet))
     envs = Envs(task, options.seeds, options.envs, gamma=getattr(config, "gamma", 0.99))
     facts = decide(machine, algorithm, config, envs, options.steps)
@@ -112,34 +100,9 @@ def read(algorithm: str, module: Any, flags: list[str]) -> Settings:
     return parse(preset=preset, preset_name=name)
 
 
-def check(options: Options) -> None:
-    """Refuse numbers that cannot work."""
-    for name in ("steps", "envs", "eval_episodes", "final_episodes", "eval_max_steps"):
-        if getattr(options, name) < 1:
-            raise UserError(f"--{name.replace('_', '-')} is {getattr(options, name)}; it must be at least 1")
-    if not options.seeds or len(set(options.seeds)) < len(options.seeds):
-        raise UserError(f"--seeds {' '.join(map(str, options.seeds))}: give at least one seed, each once")
-
-
-def recorded(algorithm: str, settings: Settings) -> dict[str, Any]:
-    """What config.yaml keeps: every setting that makes the numbers, none that only says where they go."""
-    where = {"seeds", "root", "name", "resume", "quiet"}
-    return {"algorithm": algorithm} | {
-        key: value
-        for key, value in settings.flat().items()
-        if key not in where and not key.startswith("wandb")
-    }
-
-
 def run(agent: Agent, envs: Envs, group: Group, options: Options, resumed: States | None = None) -> int:
     """Train, from the start or from ``resumed``; the record is closed with whatever happened."""
-    every = options.eval_every if options.eval_every is not None else max(options.steps // EVALUATIONS, 1)
-    cadence = Cadence(
-        log=options.log_every if options.log_every is not None else max(options.steps // ROWS, 1),
-        evaluate=every,
-        checkpoint=options.checkpoint_every if options.checkpoint_every is not None else every,
-    )
-    training = Training(agent, envs, group, options.steps, cadence)
+    training = Training(agent, envs, group, options.steps, cadence(options))
     try:
         if resumed is not None:
             training.load_state_dict(resumed)
@@ -182,13 +145,7 @@ def settings_of(record: Record) -> Settings:
 
 def proceed(folder: Path, again: Again) -> int:
     """Go on from the newest checkpoint, computed as before: the run itself says how."""
-    runs = [record for record in find_runs(folder.parent, str(folder)) if record.status != "failed"]
-    if not runs:
-        raise UserError(f"every seed of {folder.name} failed; nothing to resume")
-    if any(record.status == "running" for record in runs):
-        raise UserError(f"{folder.name} is still running; stop it first")
-    if all(record.status == "finished" for record in runs):
-        print(f"{folder.name} is finished already; nothing to resume")
+    if not (runs := resumable(folder)):
         return 0
     algorithm, facts = runs[0].algorithm, runs[0].run["facts"]
     if algorithm.startswith("sb3-"):
@@ -203,29 +160,6 @@ def proceed(folder: Path, again: Again) -> int:
         folder, seeds, step=step, wandb=again, command=["lab", "resume", folder.name], quiet=again.quiet
     )
     return run(agent, envs, group, replace(options, seeds=seeds), states)
-
-
-def begun(algorithm: str, settings: Settings) -> Path | None:
-    """The newest group of just these settings and seeds (and name, if one is given) that has not failed.
-
-    One that was killed before its first checkpoint does not count: there is nothing to go on from.
-    """
-    options: Options = settings.values[1]
-    key = hash_of(recorded(algorithm, settings))
-    found: dict[Path, list[Record]] = {}
-    for record in scan(options.root):
-        if record.algorithm == algorithm and options.name in (None, record.group):
-            found.setdefault(record.path.parent, []).append(record)
-    for folder, records in sorted(found.items(), key=lambda item: -item[1][0].started):
-        whole = [record for record in records if record.status != "failed"]
-        same = {record.seed for record in records} == set(options.seeds)
-        if same and hash_of(records[0].config) == key and whole and all(map(_saved, whole)):
-            return folder
-    return None
-
-
-def _saved(record: Record) -> bool:
-    return record.status == "running" or bool(existing(record.path))
 
 
 if __name__ == "__main__":

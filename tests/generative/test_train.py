@@ -137,7 +137,7 @@ def test_stopped_and_resumed_is_as_if_never_stopped(
     assert train.resume(records.find(tmp_path, "part"), []) == 0  # says that there is nothing to do
 
 
-def test_resume_auto_starts_or_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resume_auto_starts_or_goes_on_or_says_it_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flags = ["vae", "--root", str(tmp_path), "--seeds", "1", "--steps", "12", "--resume", "auto", *QUICK]
     with monkeypatch.context() as patch:
         stop_after(patch, 5)
@@ -146,8 +146,8 @@ def test_resume_auto_starts_or_goes_on(tmp_path: Path, monkeypatch: pytest.Monke
     assert train.main(flags) == 0
     (record,) = records.scan(tmp_path)
     assert record.status == "finished"
-    assert train.main(flags) == 0  # that one is done: a new one
-    assert len(list(tmp_path.iterdir())) == 2
+    assert train.main(flags) == 0  # that one is done, and is kept
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_seed_whose_loss_is_not_a_number_ends_alone(

@@ -1,0 +1,124 @@
+"""What every door to training shares: how often things happen, what is recorded, and going on with a run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from core.config import Settings
+from core.destination import WandB
+from core.errors import UserError
+from core.groups import hash_of
+from core.records import Record, find, scan
+from core.run_folder import existing
+
+EVALUATIONS = 20  # per run, unless told otherwise
+ROWS = 400  # of metrics per run, unless told otherwise
+
+
+class Options(Protocol):
+    """The options that all of them have; see rl.train or generative.train."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def seeds(self) -> tuple[int, ...]: ...
+    @property
+    def eval_every(self) -> int | None: ...
+    @property
+    def log_every(self) -> int | None: ...
+    @property
+    def checkpoint_every(self) -> int | None: ...
+    @property
+    def root(self) -> str: ...
+    @property
+    def name(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Again(WandB):
+    """What may be said anew when a run goes on."""
+
+    quiet: bool = False  # no progress
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """How often, in steps of one seed; 0 is never."""
+
+    log: int
+    evaluate: int
+    checkpoint: int
+
+
+def cadence(options: Options) -> Cadence:
+    """What the options say, or their share of the whole run."""
+
+    def every(told: int | None, otherwise: int) -> int:
+        return max(otherwise, 1) if told is None else told
+
+    evaluate = every(options.eval_every, options.steps // EVALUATIONS)
+    saved = every(options.checkpoint_every, evaluate or options.steps // EVALUATIONS)
+    return Cadence(every(options.log_every, options.steps // ROWS), evaluate, saved)
+
+
+def check(options: Options, *positive: str) -> None:
+    """Refuse numbers that cannot work: ``positive`` names options that must be at least 1."""
+    for name in ("steps", *positive):
+        if getattr(options, name) < 1:
+            raise UserError(f"--{name.replace('_', '-')} is {getattr(options, name)}; it must be at least 1")
+    for name in ("eval_every", "log_every", "checkpoint_every"):
+        if (getattr(options, name) or 0) < 0:
+            raise UserError(
+                f"--{name.replace('_', '-')} is {getattr(options, name)}; 0 is never, 1 or more is a number"
+            )
+    if not options.seeds or len(set(options.seeds)) < len(options.seeds):
+        raise UserError(f"--seeds {' '.join(map(str, options.seeds))}: give at least one seed, each once")
+
+
+def recorded(algorithm: str, settings: Settings) -> dict[str, Any]:
+    """What config.yaml keeps: every setting that makes the numbers, none that only says where they go."""
+    where = {"seeds", "root", "name", "resume", "quiet"}
+    kept: Mapping[str, Any] = settings.flat()
+    return {"algorithm": algorithm} | {
+        key: value for key, value in kept.items() if key not in where and not key.startswith("wandb")
+    }
+
+
+def begun(algorithm: str, settings: Settings, options: Options) -> Path | None:
+    """The newest group of just these settings and seeds (and name, if one is given) that has not failed.
+
+    One that was killed before its first checkpoint does not count: there is nothing to go on from.
+    """
+    key = hash_of(recorded(algorithm, settings))
+    found: dict[Path, list[Record]] = {}
+    for record in scan(options.root):
+        if record.algorithm == algorithm and options.name in (None, record.group):
+            found.setdefault(record.path.parent, []).append(record)
+    for folder, records in sorted(found.items(), key=lambda item: -item[1][0].started):
+        whole = [record for record in records if record.status != "failed"]
+        same = {record.seed for record in records} == set(options.seeds)
+        if same and hash_of(records[0].config) == key and whole and all(map(_saved, whole)):
+            return folder
+    return None
+
+
+def _saved(record: Record) -> bool:
+    return record.status == "running" or bool(existing(record.path))
+
+
+def resumable(folder: Path) -> list[Record]:
+    """The seeds of a group to go on with; none when it is finished already, which is said.
+
+    Raises:
+        UserError: it is running, or all of its seeds failed.
+    """
+    runs = [record for record in find(folder.parent, str(folder)) if record.status != "failed"]
+    if not runs:
+        raise UserError(f"every seed of {folder.name} failed; nothing to resume")
+    if any(record.status == "running" for record in runs):
+        raise UserError(f"{folder.name} is still running; stop it first")
+    if all(record.status == "finished" for record in runs):
+        print(f"{folder.name} is finished already; nothing to resume")
+        return []
+    return runs
