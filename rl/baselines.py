@@ -1,0 +1,297 @@
+"""Stable-Baselines3, trained by itself and recorded in the same shape as our own agents.
+
+Its environments, sampling and updates are its own; ours are the settings, the record and the evaluation. The seeds are
+trained one after the other. Its checkpoints hold weights to evaluate, not a state to go on from.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import RolloutBufferSamples
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
+from torch import nn
+
+from core.errors import UserError
+from core.networks.net import pick
+from core.noise import State, mix
+from core.schedules import schedule
+from core.sessions import Again, begun, cadence, check, recorded
+from core.stopping import Stopped, Stopping
+from core.tracking import Group
+from rl import spaces
+from rl.agents import ppo
+from rl.build import Machine
+from rl.environments import Envs, make
+from rl.guest import GuestPolicy, Player, Recorder
+from rl.playing import Scores, nothing
+from rl.task import Task
+from rl.train import Options, evaluated, proceed, read
+
+BASELINES: dict[str, str] = {"sb3-ppo": "proximal policy optimisation"}
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU, "gelu": nn.GELU, "silu": nn.SiLU, "leaky-relu": nn.LeakyReLU,
+}  # fmt: skip
+
+VECTORS: dict[str, Callable[[list[Any]], VecEnv]] = {"sync": DummyVecEnv, "async": SubprocVecEnv}
+
+
+def ppo_arguments(config: ppo.Config, pixels: bool) -> dict[str, Any]:
+    """Our names for the settings of PPO to Stable-Baselines3's."""
+    lr, clip = schedule(config.lr_schedule, config.lr), schedule(config.clip_schedule, config.clip)
+    return {
+        "learning_rate": lambda left: lr(1 - left),  # theirs run from 1 to 0
+        "clip_range": lambda left: clip(1 - left),
+        "clip_range_vf": (lambda left: clip(1 - left)) if config.clip_value else None,
+        "n_steps": config.rollout,
+        "batch_size": config.batch,
+        "n_epochs": config.epochs,
+        "gamma": config.gamma,
+        "gae_lambda": config.gae_lambda,
+        "vf_coef": config.value_weight,
+        "ent_coef": config.entropy_weight,
+        "normalize_advantage": config.normalise_advantage,
+        "max_grad_norm": config.max_grad_norm,
+        "policy_kwargs": {
+            "net_arch": [] if pixels else list(config.hidden),
+            "activation_fn": pick(ACTIVATIONS, config.activation, "activation"),
+            "log_std_init": config.initial_log_std,
+            "optimizer_kwargs": {"eps": config.adam_eps},
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one algorithm of Stable-Baselines3 is made from our settings, and what it logs under which of our names.
+
+    ``Config`` and ``PRESETS`` are those of our agent of the same name, so that both train with the same numbers.
+    """
+
+    model: type[OnPolicyAlgorithm]
+    Config: type[Any]
+    PRESETS: Mapping[str, Mapping[str, dict[str, Any]]]
+    arguments: Callable[[Any, bool], dict[str, Any]]  # of the settings, and whether it sees pictures
+    metrics: Mapping[str, tuple[str, int]]  # its name to ours, and the sign
+
+
+RECIPES: dict[str, Recipe] = {
+    "sb3-ppo": Recipe(
+        PPO,
+        ppo.Config,
+        ppo.PRESETS,
+        ppo_arguments,
+        {
+            "train/policy_gradient_loss": ("loss/policy", 1),
+            "train/value_loss": ("loss/value", 1),
+            "train/entropy_loss": ("policy/entropy", -1),
+            "train/approx_kl": ("policy/kl", 1),
+            "train/clip_fraction": ("policy/clip_fraction", 1),
+            "train/explained_variance": ("value/explained", 1),
+        },
+    ),
+}
+
+
+class Breakable(RolloutBuffer):
+    """A rollout whose minibatches can be broken off, so that nobody waits for a long update to end."""
+
+    def __init__(self, *args: Any, check: Callable[[], None], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.check = check
+
+    def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
+        for part in super().get(batch_size):
+            self.check()
+            yield part
+
+
+def model_of(
+    algorithm: str, config: Any, task: Task, envs: int, seed: int, check: Callable[[], None] = nothing
+) -> OnPolicyAlgorithm:
+    """An untrained model in environments of its own.
+
+    Args:
+        seed: of the run; neighbouring seeds share no environment's episodes.
+        check: called between minibatches; what it raises ends the training.
+
+    Raises:
+        UserError: it cannot serve these spaces or settings.
+    """
+    recipe = RECIPES[algorithm]
+    vector: VecEnv = VECTORS[task.vector]([lambda: Monitor(make(task)) for _ in range(envs)])
+    if task.normalise_obs or task.normalise_reward:
+        vector = VecNormalize(
+            vector, norm_obs=task.normalise_obs, norm_reward=task.normalise_reward, gamma=config.gamma
+        )
+    pixels = spaces.kind(vector.observation_space, task.env) == "pixels"
+    arguments = recipe.arguments(config, pixels)
+    buffer: dict[str, Any] = {"rollout_buffer_class": Breakable, "rollout_buffer_kwargs": {"check": check}}
+    policy = "CnnPolicy" if pixels else "MlpPolicy"
+    chance = mix("stable-baselines3", seed) % 2**31
+    try:
+        model = recipe.model(policy, vector, seed=chance, device="cpu", **arguments, **buffer)
+    except (AssertionError, NotImplementedError, ValueError) as error:
+        vector.close()
+        raise UserError(f"{algorithm} cannot train on {task.env} with these settings: {error}") from error
+    model.set_logger(Logger(folder=None, output_formats=[]))
+    return model
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the seeds of one run have in common."""
+
+    algorithm: str
+    task: Task
+    options: Options
+    config: Any
+    group: Group
+    check: Callable[[], None]  # raises Stopped when someone asks to stop
+
+
+class Seed(BaseCallback):
+    """One seed: trained by Stable-Baselines3, recorded by us."""
+
+    def __init__(self, run: Run, index: int) -> None:
+        super().__init__()
+        self.run, options, seed = run, run.options, run.options.seeds[index]
+        task = replace(run.task, vector="sync")
+        self.yard = Envs(task, [seed], options.envs)  # never stepped: twins of it are evaluated in
+        self.learner = model_of(run.algorithm, run.config, run.task, options.envs, seed, run.check)
+        self.policy: Any = GuestPolicy([self.learner.policy])
+        self.recorder = Recorder(
+            run.group,
+            index,
+            options.steps,
+            options.envs,
+            cadence(options),
+            Player(self._score, self._state),
+        )
+
+    def train(self) -> tuple[State, State]:
+        """From the first step to the last scores; what to keep of its end and of its best moment."""
+        try:
+            self.learner.learn(self.run.options.steps, self)
+        except ValueError:  # its distributions refuse what is not finite
+            if all(bool(weight.isfinite().all()) for weight in self.learner.policy.parameters()):
+                raise
+            self.run.group.fail(self.recorder.index, "the weights are not finite", self.recorder.step)
+        self.recorder.finish()
+        return self._state(), self.recorder.best_state
+
+    def close(self) -> None:
+        self.yard.close()
+        assert self.learner.env is not None
+        self.learner.env.close()
+
+    def _on_step(self) -> bool:
+        self.run.check()
+        self.recorder.step += self.run.options.envs
+        for info in self.locals["infos"]:
+            if ended := info.get("episode"):
+                self.recorder.add({"episode/return": ended["r"], "episode/length": ended["l"]})
+        if self.learner.rollout_buffer.pos + 1 == self.learner.n_steps:  # it learns first
+            return self.recorder.alive
+        self.recorder.due()
+        return self.recorder.alive and not self.recorder.done
+
+    def _on_rollout_start(self) -> None:
+        """Take over what an update logged, and do what was due at its step."""
+        metrics, logged = RECIPES[self.run.algorithm].metrics, self.learner.logger.name_to_value
+        if "train/n_updates" in logged:
+            self.recorder.add({ours: sign * logged[theirs] for theirs, (ours, sign) in metrics.items()})
+            logged.clear()
+            self.recorder.due()
+
+    _on_training_end = _on_rollout_start  # the last update
+
+    def _score(self, step: int, last: bool) -> Scores:
+        """By the code, and on the episodes, that score our agents; training is left as it is."""
+        self.yard.load_state_dict([self._state()["envs"]])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(mix("stable-baselines3", "evaluation", step, *self.yard.seeds))
+            return evaluated(self.policy, self.yard, self.run.options, step, last, self.run.check)
+
+    def _state(self) -> State:
+        """The weights, and environments that have not begun but know how observations are normalised."""
+        (agent,), (envs,) = self.policy.state_dict(), self.yard.state_dict()
+        seen = self.learner.get_vec_normalize_env()
+        if seen is not None and seen.norm_obs:
+            envs["moments"] = {name: getattr(seen.obs_rms, name) for name in ("mean", "var", "count")}
+        return {"agent": agent, "envs": {**envs, "obs": None}}
+
+
+def main(argv: list[str]) -> int:
+    """``argv`` is the baseline's id and its options."""
+    algorithm, flags = argv[0], argv[1:]
+    settings = read(algorithm, RECIPES[algorithm], flags)
+    task, options, machine, wandb, config = settings.values
+    check(options, "envs", "eval_episodes", "final_episodes", "eval_max_steps")
+    refuse(algorithm, task, machine)
+    if options.resume == "auto" and (folder := begun(algorithm, settings, options)):
+        return proceed(folder, Again(**asdict(wandb), quiet=options.quiet))  # says that it is finished
+    torch.set_num_threads(machine.threads)
+    Envs(task, options.seeds, 1).close()  # what cannot work is said before anything is written
+    model_of(algorithm, config, task, options.envs, options.seeds[0]).get_env().close()  # type: ignore[union-attr]
+    facts = {"device": "cpu", "path": "sb3", "compile": False}
+    group = Group.create(
+        root=Path(options.root),
+        suite="rl",
+        algorithm=algorithm,
+        task=task.env,
+        settings=recorded(algorithm, settings),
+        seeds=options.seeds,
+        axis="env_step",
+        name=options.name,
+        wandb=wandb,
+        command=["lab", "train", *argv],
+        facts={**facts, "threads": machine.threads, "vector": task.vector},
+        quiet=options.quiet,
+    )
+    group.say(f"{algorithm} on {task.env}: {settings.changed() or 'all settings at their defaults'}")
+    with Stopping() as stopping:
+        try:
+            return train(Run(algorithm, task, options, config, group, stopping.check))
+        except Stopped:
+            group.say("stopped; runs of Stable-Baselines3 cannot be resumed, train it anew")
+            group.finish("stopped", stopping.exit_code)
+            return stopping.exit_code
+        except BaseException as error:
+            group.finish("crashed", 1, str(error) or type(error).__name__)
+            raise
+
+
+def train(run: Run) -> int:
+    """One seed after the other; 1 if one of them failed."""
+    kept: list[tuple[State, State]] = []
+    for index in range(len(run.options.seeds)):
+        seed = Seed(run, index)
+        try:
+            kept.append(seed.train())
+        finally:
+            seed.close()
+    if run.group.alive.any():
+        run.group.checkpoint(run.options.steps, [best for _, best in kept], best=True)
+        run.group.checkpoint(run.options.steps, [last for last, _ in kept])
+    run.group.finish()
+    return 0 if run.group.alive.all() else 1
+
+
+def refuse(algorithm: str, task: Task, machine: Machine) -> None:
+    """What our agents can and these cannot."""
+    if task.vector not in VECTORS:
+        raise UserError(f"--vector {task.vector} is not for {algorithm}; use --vector sync or async")
+    if machine.device not in ("auto", "cpu"):
+        raise UserError(f"--device {machine.device}: {algorithm} trains on the CPU here; use --device cpu")
+    if machine.compile == "on" or machine.path == "vmap":
+        raise UserError(f"--compile on and --path vmap are not for {algorithm}; leave them out")
