@@ -172,7 +172,7 @@ class Envs:
         self._raw = rows.reset(episode=int(self._book.number[0]) if episode is not None else None)
         if self._scale is not None:
             self._scale.running[:] = 0.0
-        self.obs, self.start = self._see(self._raw, learn=self._learning), np.ones(self._lead, np.bool_)
+        self.obs, self.start = self.see(self._raw, learn=self._learning), np.ones(self._lead, np.bool_)
         return self.obs
 
     def step(self, action: Array) -> Step:
@@ -190,17 +190,17 @@ class Envs:
         if done.any():
             ended = self._book.end(done)
             self._raw = self._rows.reset(done)
-        self.obs = next_obs = self._see(self._raw, learn=self._learning)
+        self.obs = next_obs = self.see(self._raw, learn=self._learning)
         if ended:
-            next_obs = self._see(landed)
+            next_obs = self.see(landed)
         self.start = done.reshape(lead)
         gain = reward.reshape(lead)
         shown = gain.astype(np.float32) if self._scale is None else self._scale(gain, self.start)
         terminated, truncated = terminated.reshape(lead), truncated.reshape(lead)
         return Step(self.obs, shown, terminated, truncated, next_obs, self.start, ended)
 
-    def _see(self, raw: Array, learn: bool = False) -> Array:
-        """What the agent sees of ``[N, …]``: pixels and states as they are, vectors as float32."""
+    def see(self, raw: Array, learn: bool = False) -> Array:
+        """What the agent sees of raw ``[N, …]``: pixels and states as they are, vectors as float32."""
         raw = raw.reshape(*self._lead, *raw.shape[1:])
         if self._kind != "vector":
             return raw
@@ -241,6 +241,13 @@ class Envs:
             state["scale"] = None if self._scale is None else self._scale.state_dict()[k]
         return states
 
+    def load_statistics(self, states: States) -> None:
+        """Take over the normalisers alone."""
+        if self._moments is not None:
+            self._moments.load_state_dict([state["moments"] for state in states])
+        if self._scale is not None:
+            self._scale.load_state_dict([state["scale"] for state in states])
+
     def load_state_dict(self, states: States) -> None:
         """Go on where ``state_dict`` was taken: fresh environments replay the running episodes.
 
@@ -251,10 +258,7 @@ class Envs:
         """
         if (saved := len(states[0]["number"])) != self.envs:
             raise UserError(f"the checkpoint has {saved} environments per seed, not {self.envs}")
-        if self._moments is not None:
-            self._moments.load_state_dict([state["moments"] for state in states])
-        if self._scale is not None:
-            self._scale.load_state_dict([state["scale"] for state in states])
+        self.load_statistics(states)
         self._book.load_state_dict(states)
         rows = self._begin(self._book.origins(self.seeds, self.stream))
         if states[0]["obs"] is None:
@@ -268,7 +272,7 @@ class Envs:
                 f"{self.task.env}: {lost} of {len(stood)} environments did not return to where they stood; "
                 "this run will not equal an uninterrupted one"
             )
-        self.obs, self.start = self._see(self._raw), (self._book.lengths == 0).reshape(self._lead)
+        self.obs, self.start = self.see(self._raw), (self._book.lengths == 0).reshape(self._lead)
 
     def close(self) -> None:
         if self._rows is not None:

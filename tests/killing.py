@@ -6,12 +6,13 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -23,7 +24,14 @@ from tests.core.recorded import lines, without_time
 
 # A server that has imported everything and done nothing: each `lab` is forked from it, fresh and at once.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["core.cli", "rl.train", "generative.train", "gymnasium", "wandb"])
+SERVER.set_forkserver_preload(
+    [
+        *("core.cli", "rl.train", "rl.agents.ppo", "rl.agents.q_learning"),
+        *("generative.train", "generative.trainers.vae"),
+        *("gymnasium.envs.classic_control", "gymnasium.envs.toy_text", "torch._dynamo", "wandb"),
+    ]
+)
+ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 120.0  # seconds a command may take
 
 
@@ -41,20 +49,48 @@ class Process(Protocol):
 def _lab(argv: list[str], folder: str, log: str) -> None:
     """The body of a forked `lab`, its output in a file."""
     os.chdir(folder)
-    with Path(log).open("a", buffering=1) as out, contextlib.redirect_stdout(out):
-        with contextlib.redirect_stderr(out):
-            status = lab(argv)
-    sys.exit(status)
+    sys.stdout = sys.stderr = Path(log).open("a", buffering=1)  # noqa: SIM115
+    sys.exit(lab(argv))
 
 
-def start(argv: Sequence[str], folder: Path) -> Process:
-    """`lab argv` in ``folder``, in a process of its own; what it says is added to lab.log there."""
+Start: TypeAlias = Callable[[Sequence[str], Path], Process]
+"""How `lab argv` is begun in a folder: ``Command`` or ``forked``."""
+
+
+class Command:
+    """A command as typed, with the verbs of a Process."""
+
+    def __init__(self, argv: Sequence[str], folder: Path) -> None:
+        # wandb leaves the address of its process here, for children to share
+        alone = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
+        with (folder / "lab.log").open("a") as log:
+            self._popen = subprocess.Popen(
+                [sys.executable, "-m", "core.cli", *argv],
+                cwd=folder,
+                stdout=log,
+                stderr=log,
+                env={**alone, "PYTHONPATH": str(ROOT)},
+                start_new_session=True,
+            )
+        self.pid = self._popen.pid
+
+    def join(self, timeout: float | None = None) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(timeout)
+
+    @property
+    def exitcode(self) -> int | None:
+        return self._popen.poll()
+
+
+def forked(argv: Sequence[str], folder: Path) -> Process:
+    """`lab argv` in ``folder``, forked from the server; what it says is added to lab.log there."""
     process = SERVER.Process(target=_lab, args=(list(argv), str(folder), str(folder / "lab.log")))
     process.start()
     return process
 
 
-def finished(argv: Sequence[str], folder: Path) -> int:
+def finished(argv: Sequence[str], folder: Path, start: Start = forked) -> int:
     """Run `lab argv` in ``folder`` to its end; its exit status."""
     process = start(argv, folder)
     process.join(PATIENCE)
@@ -93,7 +129,13 @@ class Killed:
 
 
 def kill_and_resume(
-    argv: Sequence[str], folder: Path, *, kills: int = 1, chance: random.Random | None = None
+    argv: Sequence[str],
+    folder: Path,
+    *,
+    name: str = "cut",
+    kills: int = 1,
+    chance: random.Random | None = None,
+    start: Start = forked,
 ) -> Killed:
     """Run `lab train argv` once through, and once killed ``kills`` times at random moments and resumed.
 
@@ -102,34 +144,39 @@ def kill_and_resume(
 
     Args:
         argv: an algorithm and its options, neither --name nor --root; few steps, and checkpoints often.
-        folder: the working directory; both groups lie in its runs/.
+        folder: the working directory; both groups lie in its runs/. The one that ran through is called whole,
+            and used again when it is there already.
+        name: of the one that is killed.
         kills: fewer happen where the run comes to its end before; at least one always does.
         chance: when to kill.
+        start: how the commands are begun.
     """
     chance = chance or random.Random(0)
-    whole, cut = folder / "runs" / "whole", folder / "runs" / "cut"
-    began = time.monotonic()
-    assert finished(["train", *argv, "--name", "whole", "--quiet"], folder) == 0, told(folder)
-    lasted = time.monotonic() - began
-    happened = int(_killed_in_training([*argv, "--name", "cut", "--quiet"], folder, whole, chance))
+    whole, cut = folder / "runs" / "whole", folder / "runs" / name
+    if not whole.exists():
+        assert finished(["train", *argv, "--name", "whole", "--quiet"], folder, start) == 0, told(folder)
+    lasted = json.loads((next(whole.iterdir()) / "run.json").read_text())["seconds"]
+    happened = int(_killed_in_training([*argv, "--name", name, "--quiet"], cut, whole, chance, start))
     assert happened, f"it ran to its end before it could be killed: {told(folder)}"
     while happened < kills:
-        process = start(["resume", "cut", "--quiet"], folder)
-        process.join(chance.uniform(0, 0.7 * lasted))
+        process = start(["resume", name, "--quiet"], folder)
+        process.join(chance.uniform(0, lasted))
         if not kill(process):
             assert process.exitcode == 0, told(folder)
             break
         happened += 1
-    assert finished(["resume", "cut", "--quiet"], folder) == 0, told(folder)
+    assert finished(["resume", name, "--quiet"], folder, start) == 0, told(folder)
     return Killed(whole, cut, happened)
 
 
-def _killed_in_training(argv: list[str], folder: Path, whole: Path, chance: random.Random) -> bool:
+def _killed_in_training(
+    argv: list[str], group: Path, whole: Path, chance: random.Random, start: Start
+) -> bool:
     """Start training and kill it when its record has grown to a random part of the whole one's."""
     (seed, *_) = (path.name for path in whole.iterdir())
     target = chance.uniform(0, 0.95) * (whole / seed / "metrics.jsonl").stat().st_size
-    cut = folder / "runs" / "cut" / seed
-    process = start(["train", *argv], folder)
+    cut = group / seed
+    process = start(["train", *argv], group.parent.parent)
 
     def grown() -> bool:
         saved = (cut / "checkpoints" / "last.safetensors").exists()

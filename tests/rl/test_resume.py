@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from core.run_folder import load
 from tests.core.recorded import history
-from tests.killing import assert_equal_runs, different, kill_and_resume
+from tests.killing import Command, assert_equal_runs, kill_and_resume
 
 UNPICKLABLE = '''
 import threading
@@ -39,15 +38,15 @@ class Walk(gym.Env):
 
 SMALL = "--rollout 16 --batch 16 --epochs 2 --hidden 8 --compile off"
 CASES = {
-    "a table": "q-learning --env FrozenLake-v1 --steps 3000 --log-every 20 --checkpoint-every 300",
-    "all seeds at once": f"ppo --env CartPole-v1 --preset none --envs 2 --steps 1600 {SMALL} --path vmap",
-    "seed after seed": f"ppo --env CartPole-v1 --preset none --envs 2 --steps 1600 {SMALL} --path loop",
-    "normalised and continuous": f"ppo --env Pendulum-v1 --preset none --envs 3 --steps 1500 {SMALL} "
+    "a table": "q-learning --env FrozenLake-v1 --steps 1500 --log-every 20 --checkpoint-every 150",
+    "all seeds at once": f"ppo --env CartPole-v1 --preset none --envs 2 --steps 800 {SMALL} --path vmap",
+    "seed after seed": f"ppo --env CartPole-v1 --preset none --envs 2 --steps 800 {SMALL} --path loop",
+    "normalised and continuous": f"ppo --env Pendulum-v1 --preset none --envs 3 --steps 900 {SMALL} "
     "--normalise-obs --normalise-reward",
-    "not to be pickled": f"ppo --env walk.py:Walk --envs 2 --steps 1600 {SMALL} --max-episode-steps 50",
-    "with a physics engine": f"ppo --env LunarLander-v3 --preset none --envs 2 --steps 1000 {SMALL}",
+    "not to be pickled": f"ppo --env walk.py:Walk --envs 2 --steps 800 {SMALL} --max-episode-steps 50",
+    "with a physics engine": f"ppo --env LunarLander-v3 --preset none --envs 2 --steps 600 {SMALL}",
 }
-OFTEN = "--log-every 40 --checkpoint-every 96 --eval-every 500 --eval-episodes 2 --final-episodes 3"
+OFTEN = "--log-every 20 --checkpoint-every 72 --eval-every 250 --eval-episodes 2 --final-episodes 3"
 
 
 def argv(case: str) -> list[str]:
@@ -66,3 +65,29 @@ def test_a_killed_run_resumed_equals_one_that_ran_through(case: str, folder: Pat
         pytest.importorskip("Box2D")
     killed = kill_and_resume([*argv(case), "--wandb", "disabled"], folder, chance=random.Random(case))
     assert_equal_runs(killed.cut, killed.whole)
+
+
+def test_wandb_is_told_the_same_by_a_killed_and_resumed_run(folder: Path) -> None:
+    """As typed in a shell; read back with W&B's own reader."""
+    often = [*argv("all seeds at once"), "--wandb", "offline"]
+    killed = kill_and_resume(often, folder, chance=random.Random(5), start=Command)
+    assert_equal_runs(killed.cut, killed.whole)
+    for seed in "13":
+        told = history(killed.cut / seed)
+        assert told == history(killed.whole / seed)
+        assert len([row for row in told if "episode/return" in row]) > 10
+        assert len([row for row in told if "eval/return" in row]) == 4
+        assert sum(any(name.startswith("weights/") for name in row) for row in told) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_killed_twenty_times_equals_one_that_ran_through(case: str, folder: Path) -> None:
+    chance, happened, groups = random.Random(case), 0, 0
+    often = [*argv(case), "--wandb", "disabled"]
+    while happened < 20:
+        groups += 1
+        left = 20 - happened
+        killed = kill_and_resume(often, folder, name=f"cut{groups}", kills=left, chance=chance)
+        assert_equal_runs(killed.cut, killed.whole)
+        happened += killed.kills
