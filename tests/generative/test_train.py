@@ -137,7 +137,31 @@ def test_stopped_and_resumed_is_as_if_never_stopped(
     assert train.resume(records.find(tmp_path, "part"), []) == 0  # says that there is nothing to do
 
 
-def test_resume_auto_starts_or_goes_on_or_says_it_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_loaded_is_what_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(patch, 13)
+        run(tmp_path, "--steps", "20")
+    loaded = []
+
+    def look(self: train.Training) -> int:
+        loaded.append(self.state_dict())
+        self.group.finish("stopped")
+        return 0
+
+    monkeypatch.setattr(train.Training, "run", look)
+    train.resume(records.find(tmp_path, "run"), ["--quiet"])
+    saved = [
+        load(tmp_path / "run" / seed / "checkpoints" / "last.safetensors")["state"] for seed in ("0", "5")
+    ]
+    assert same(loaded, [saved])
+    assert [state["step"] for state in saved] == [13, 13]
+    assert all(20 < state["best"] < 40 for state in saved)
+    assert all(state["averages"]["counts"]["train/bound"] == 1 for state in saved)
+
+
+def test_resume_auto_starts_or_goes_on_or_says_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flags = ["vae", "--root", str(tmp_path), "--seeds", "1", "--steps", "12", "--resume", "auto", *QUICK]
     with monkeypatch.context() as patch:
         stop_after(patch, 5)

@@ -178,6 +178,17 @@ def test_pictures_have_the_right_shapes() -> None:
     assert not torch.equal(found["samples"][0], found["samples"][1])
 
 
+def test_several_draws_are_averaged() -> None:
+    vae, batches = setup(0, config=replace(SMALL, draws=3))
+    weights = {name: value[0] for name, value in vae.net.weights().items()}
+    x, noise, beta = batches.next()[0], torch.randn(3, 50, SMALL.latent), torch.tensor(1.0)
+    together = vae.loss(weights, x, noise, beta)[0]
+    alone = [vae.loss(weights, x, noise[k : k + 1], beta)[0] for k in range(3)]
+    assert together.item() == pytest.approx(np.mean([loss.item() for loss in alone]), rel=1e-6)
+    assert len({round(loss.item(), 4) for loss in alone}) == 3
+    assert vae.step(batches.next())["train/bound"].shape == (1,)
+
+
 def test_beta_and_its_warm_up() -> None:
     vae, _ = setup(0, config=replace(SMALL, beta=4.0, warmup=0.5), steps=100)
     assert [vae.beta(done) for done in (0.0, 0.25, 0.5, 1.0)] == [0.0, 2.0, 4.0, 4.0]
