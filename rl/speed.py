@@ -1,0 +1,207 @@
+"""`lab bench speed`: how many environment steps a second, ours against Stable-Baselines3's.
+
+PPO on CartPole-v1 with CleanRL's settings. All contenders take turns within each round, so that whatever else the
+machine does meets all of them, and each round gives its own ratio. Nothing is recorded or evaluated meanwhile.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from core import config as settings_file
+from core import provenance
+from core.errors import UserError
+from core.noise import Chance
+from core.tables import markdown, write_between
+from rl.agent import Transition
+from rl.agents import ppo
+from rl.baselines import model_of
+from rl.build import Machine, agent_of, decide
+from rl.environments import Envs
+from rl.task import Task
+
+ENV, PRESET = "CartPole-v1", "cleanrl"
+PARTS = ("acting", "environment", "learning", "rest")
+
+
+@dataclass(frozen=True)
+class Options:
+    rounds: int = 7  # the median of so many is reported
+    steps: int = 32_768  # environment steps of each contender in a round, over all its seeds
+    seeds: int = 16  # of the contenders that train several
+    root: str = "runs"  # the figures are kept in bench/speed.json there
+    out: str = ""  # a Markdown file whose part between the marks `bench speed` is rewritten with the table
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to train.
+
+    Attributes:
+        run: trains for about that many environment steps over all seeds; the exact number.
+        facts: how it is computed.
+        seconds: spent by part since the beginning; empty where it cannot be told.
+    """
+
+    name: str
+    seeds: int
+    run: Callable[[int], int]
+    facts: Mapping[str, Any]
+    seconds: Mapping[str, float]
+
+
+class Ours:
+    """Our loop without its record: act, step, learn, and a clock between them."""
+
+    def __init__(self, config: ppo.Config, steps: int, envs: int, seeds: int, vector: Any, machine: Machine):
+        self.config = config
+        self.envs = Envs(Task(env=ENV, vector=vector), tuple(range(seeds)), envs, gamma=config.gamma)
+        self.facts = decide(machine, "ppo", config, self.envs, steps)
+        self.agent = agent_of("ppo", config, self.envs, steps, self.facts)
+        self.chance = Chance(self.envs.seeds, "acting")
+        self.seconds = dict.fromkeys(PARTS, 0.0)
+        self.envs.reset()
+        self.memory = self.agent.memory(envs)
+
+    def __call__(self, steps: int) -> int:
+        """Whole rollouts, at least one."""
+        once = len(self.envs.seeds) * self.envs.envs
+        rounds = max(steps // (once * self.config.rollout), 1) * self.config.rollout
+        agent, envs, seconds, clock = self.agent, self.envs, self.seconds, time.perf_counter
+        last = clock()
+        for _ in range(rounds):
+            obs = envs.obs
+            action, self.memory = agent.act(obs, self.memory, start=envs.start, explore=self.chance)
+            acted = clock()
+            landed = envs.step(agent.executed(action))
+            stepped = clock()
+            ends = (landed.terminated, landed.truncated)
+            agent.learn(Transition(obs, action, landed.reward, *ends, landed.next_obs))
+            learned = clock()
+            seconds["acting"] += acted - last
+            seconds["environment"] += stepped - acted
+            seconds["learning"] += learned - stepped
+            last = clock()
+            seconds["rest"] += last - learned
+        return rounds * once
+
+
+def main(argv: Sequence[str]) -> int:
+    """``argv`` is the suite's name and its options."""
+    options: Options = settings_file.parse([Options], argv[1:], prog="lab bench speed").values[0]
+    for name in ("rounds", "steps", "seeds"):
+        if getattr(options, name) < 1:
+            raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
+    torch.set_num_threads(1)
+    found = measure(contenders(options.seeds), options.rounds, options.steps)
+    about = {
+        "env": ENV,
+        "preset": PRESET,
+        "settings": ppo.PRESETS[PRESET][ENV],
+        "threads": 1,
+        "steps": options.steps,
+    }
+    about |= {
+        "machine": provenance.machine(),
+        "versions": provenance.versions(),
+        "commit": provenance.git_commit(),
+    }
+    path = Path(options.root) / "bench" / "speed.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**about, "contenders": found}, indent=2) + "\n")
+    drawn = table(found)
+    print("\n" + drawn)
+    print(f"\n{PRESET}'s settings on {ENV}, one thread, {options.rounds} rounds; kept in {path}")
+    if options.out:
+        write_between(Path(options.out), "bench speed", drawn)
+    return 0
+
+
+def contenders(seeds: int) -> list[Contender]:
+    """Stable-Baselines3 first: the others are compared with it."""
+    preset = dict(ppo.PRESETS[PRESET][ENV])
+    steps, envs = preset.pop("steps"), preset.pop("envs")
+    config = ppo.Config(**preset)
+    theirs = model_of("sb3-ppo", config, Task(env=ENV), envs, 0)
+
+    def learn(steps: int) -> int:
+        before = theirs.num_timesteps
+        theirs.learn(steps, reset_num_timesteps=False, log_interval=10**9)
+        return theirs.num_timesteps - before
+
+    found = [Contender("Stable-Baselines3", 1, learn, {}, {})]
+    for name, count, vector, machine in (
+        ("ours", 1, "sync", Machine()),
+        ("ours, compiled", 1, "sync", Machine(compile="on")),
+        ("ours", seeds, "sync", Machine()),
+        (
+            "ours, fastest path (--vector own --path vmap --compile on)",
+            seeds,
+            "own",
+            Machine(compile="on", path="vmap"),
+        ),
+    ):
+        ours = Ours(config, steps, envs, count, vector, machine)
+        found.append(Contender(name, count, ours, ours.facts, ours.seconds))
+    return found
+
+
+def measure(contenders: Sequence[Contender], rounds: int, steps: int) -> list[dict[str, Any]]:
+    """Every contender in every round, warmed up before: steps a second, and how often that is the first one's."""
+    for contender in contenders:
+        contender.run(1), contender.run(1)  # two rollouts: the first compiles
+    before = [dict(contender.seconds) for contender in contenders]
+    speeds, taken = [[] for _ in contenders], [0 for _ in contenders]  # type: list[list[float]], list[int]
+    for number in range(rounds):
+        for k, contender in enumerate(contenders):
+            began = time.perf_counter()
+            done = contender.run(steps)
+            speeds[k].append(done / (time.perf_counter() - began))
+            taken[k] += done
+        told = ", ".join(f"{speed[-1]:,.0f}" for speed in speeds)
+        print(f"round {number + 1} of {rounds}: {told} steps/s", flush=True)
+    return [
+        {
+            "name": contender.name,
+            "seeds": contender.seeds,
+            "facts": dict(contender.facts),
+            "steps_per_second": spread(speed),
+            "ratio": spread([mine / first for mine, first in zip(speed, speeds[0], strict=True)]),
+            # of one rollout of every seed: 512 steps each
+            "milliseconds": {
+                part: 1e3 * (contender.seconds[part] - start) / (taken[k] / contender.seeds / 512)
+                for part, start in before[k].items()
+            },
+        }
+        for k, (contender, speed) in enumerate(zip(contenders, speeds, strict=True))
+    ]
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Middle and ends, and every value."""
+    return {"median": median(values), "min": min(values), "max": max(values), "all": list(values)}
+
+
+def table(found: Sequence[Mapping[str, Any]]) -> str:
+    """The figures as Markdown."""
+    header = ("PPO by", "seeds", "steps/s, all seeds", "× Stable-Baselines3 [least, most]",
+              *(f"{part}, ms" for part in PARTS))  # fmt: skip
+    rows = []
+    for row in found:
+        ratio, parts = row["ratio"], row["milliseconds"]
+        rows.append(
+            (
+                row["name"],
+                str(row["seeds"]),
+                f"{row['steps_per_second']['median']:,.0f}",
+                f"{ratio['median']:.1f} [{ratio['min']:.1f}, {ratio['max']:.1f}]",
+                *(f"{parts[part]:.1f}" if parts else "" for part in PARTS),
+            )
+        )
+    return markdown(header, rows, right=(1, 2, 4, 5, 6, 7))
