@@ -74,6 +74,7 @@ class Training:
                 break
             if self._due("evaluate"):
                 self._record()
+                self._histograms()
                 self._evaluate(evaluate, stopping)
             elif self._due("checkpoint"):
                 self._checkpoint()
@@ -113,7 +114,6 @@ class Training:
         scores = evaluate(self.step, False, stopping.check)
         self.evaluated = self.step
         self.group.log(self.step, {name: value for name, value in scores.items() if value.ndim == 1})
-        self._histograms()
         self._checkpoint(self._better(scores))
 
     def _better(self, scores: Scores) -> NDArray[np.bool_]:

@@ -48,17 +48,19 @@ class Line(Steps):
 
 
 class Sick(Line):
-    """Rewards that are no numbers, from the 30th episode on, where the reset's seed is even."""
+    """Rewards that are no numbers in the one episode that is begun with the seed ``sick``."""
 
-    episodes = 0
+    def __init__(self, sick: int = -1) -> None:
+        super().__init__()
+        self.sick = sick
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
-        self.episodes += 1
-        self.even = seed is not None and seed % 2 == 0
+        self.ill = seed == self.sick
         return super().reset(seed=seed, options=options)
 
     def _reward(self) -> float:
-        return float("nan") if self.even and self.episodes > 30 else 1.0
+        return float("nan") if self.ill else 1.0
 
 
-gym.register("Line-v0", Line, max_episode_steps=100)
+if "Line-v0" not in gym.registry:
+    gym.register("Line-v0", Line, max_episode_steps=100)
