@@ -1,0 +1,49 @@
+"""Exact resume, proven by killing: a generative run killed and resumed equals one that ran through."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.core.recorded import history
+from tests.killing import Command, assert_equal_runs, kill_and_resume
+
+OFTEN = "--seeds 3 1 --batch 40 --log-every 3 --checkpoint-every 7 --eval-every 25 --compile off"
+CASES = {
+    "drawn anew each time": "vae --steps 120 --hidden 16 --latent 4 --binarise dynamic",
+    "all seeds at once": "vae --steps 120 --hidden 16 --latent 4 --binarise dynamic --path vmap --draws 3",
+    "convolutions and warm-up": "vae --steps 60 --latent 4 --net conv --warmup 0.5 --clip 5",
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_killed_run_resumed_equals_one_that_ran_through(case: str, tmp_path: Path) -> None:
+    argv = [*CASES[case].split(), *OFTEN.split(), "--wandb", "disabled"]
+    killed = kill_and_resume(argv, tmp_path, chance=random.Random(case))
+    assert_equal_runs(killed.cut, killed.whole)
+
+
+def test_wandb_is_told_the_same_by_a_killed_and_resumed_run(tmp_path: Path) -> None:
+    argv = [*CASES["drawn anew each time"].split(), *OFTEN.split(), "--wandb", "offline"]
+    killed = kill_and_resume(argv, tmp_path, chance=random.Random(5), start=Command)
+    assert_equal_runs(killed.cut, killed.whole)
+    for seed in "13":
+        told = history(killed.cut / seed)
+        assert told == history(killed.whole / seed)
+        assert len([row for row in told if "train/bound" in row]) == 40
+        assert len([row for row in told if "eval/bound" in row]) == 5
+        assert sum("samples.path" in row for row in told) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_twenty_kills_leave_no_trace(case: str, tmp_path: Path) -> None:
+    argv = [*CASES[case].split(), *OFTEN.split(), "--wandb", "disabled"]
+    chance, kills = random.Random(case), 0
+    for attempt in range(20):
+        killed = kill_and_resume(argv, tmp_path, name=f"cut-{attempt}", kills=20 - kills, chance=chance)
+        assert_equal_runs(killed.cut, killed.whole)
+        kills += killed.kills
+        if kills >= 20:
+            break
+    assert kills >= 20
