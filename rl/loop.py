@@ -63,7 +63,7 @@ class Training:
         self._timed = (self.step, self.group.seconds)
 
     def _train(self, evaluate: Evaluate, stopping: Stopping) -> None:
-        if self.evaluated < self.step and self._due("evaluate"):  # it was stopped in mid-evaluation
+        if self.evaluated < self.step < self.steps and self._due("evaluate"):  # stopped in mid-evaluation
             self._evaluate(evaluate, stopping)
         while self.step < self.steps and self.group.alive.any():
             stopping.check()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.core.recorded import history
-from tests.killing import Command, assert_equal_runs, kill_and_resume
+from tests.killing import Command, assert_equal_runs, finished, kill_and_resume
 
 UNPICKLABLE = '''
 import threading
@@ -91,3 +91,13 @@ def test_a_run_killed_twenty_times_equals_one_that_ran_through(case: str, folder
         killed = kill_and_resume(often, folder, name=f"cut{groups}", kills=left, chance=chance)
         assert_equal_runs(killed.cut, killed.whole)
         happened += killed.kills
+
+
+def test_killed_between_its_last_checkpoint_and_its_end_it_ends_once(folder: Path) -> None:
+    """The last evaluation is recorded after the last checkpoint; going on from there records it once more."""
+    often = [*argv("a table"), "--wandb", "disabled"]
+    killed = kill_and_resume(often, folder)
+    for file in killed.cut.glob("*/run.json"):
+        file.write_text(file.read_text().replace('"status": "finished"', '"status": "crashed"'))
+    assert finished(["resume", "cut", "--quiet"], folder) == 0
+    assert_equal_runs(killed.cut, killed.whole)
