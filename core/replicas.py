@@ -103,6 +103,18 @@ class Replicas:
             for name, parameter in self._stacked.named_parameters():
                 parameter.data = views[name]
 
+    def _flat(self, parts: Params) -> Tensor:
+        """One seed's named tensors laid end to end as its weights are, zeros between: ``[P]``.
+
+        Differentiating by the parts and joining them here costs one pass over memory; by the row itself, one
+        pass for every part.
+        """
+        pieces = []
+        for name, _, shape in self._places:
+            piece = parts[name].reshape(-1)
+            pieces += [piece, piece.new_zeros(-shape.numel() % _ALIGN)]
+        return torch.cat(pieces)
+
     def _views(self, flat: Tensor) -> Params:
         """Named weights out of rows: ``[…, P]`` to ``{name: […, *shape]}``, sharing memory."""
         lead = flat.shape[:-1]
@@ -195,7 +207,8 @@ class Replicas:
         def update(
             weights: Tensor, moments: Moments, t: Tensor, alive: Tensor, rate: Tensor, *batch: Any
         ) -> tuple[Tensor, Moments, Tensor, Tensor, Tensor, Metrics]:
-            gradient, metrics = differentiate(lambda flat: loss(self._views(flat), *batch), weights)
+            gradients, metrics = differentiate(lambda views: loss(views, *batch), self._views(weights))
+            gradient = self._flat(gradients)
             norm = gradient.norm()
             if self.clip is not None:
                 gradient = gradient * (self.clip / (norm + 1e-6)).clamp(max=1.0)
@@ -279,18 +292,18 @@ def _built(build: Callable[[], nn.Module], seed: int) -> nn.Module:
 
 
 def _grad_by_tape(
-    loss: Callable[[Tensor], tuple[Tensor, Metrics]], weights: Tensor
-) -> tuple[Tensor, Metrics]:
+    loss: Callable[[Params], tuple[Tensor, Metrics]], weights: Params
+) -> tuple[Params, Metrics]:
     """Gradient by autograd's tape: the fastest eagerly, for one seed."""
-    leaf = weights.detach().requires_grad_(True)
-    value, metrics = loss(leaf)
-    (gradient,) = torch.autograd.grad(value, leaf)
-    return gradient, {name: metric.detach() for name, metric in metrics.items()}
+    leaves = {name: weight.detach().requires_grad_(True) for name, weight in weights.items()}
+    value, metrics = loss(leaves)
+    gradients = torch.autograd.grad(value, list(leaves.values()), allow_unused=True, materialize_grads=True)
+    return dict(zip(leaves, gradients, strict=True)), {name: m.detach() for name, m in metrics.items()}
 
 
 def _grad_by_transform(
-    loss: Callable[[Tensor], tuple[Tensor, Metrics]], weights: Tensor
-) -> tuple[Tensor, Metrics]:
+    loss: Callable[[Params], tuple[Tensor, Metrics]], weights: Params
+) -> tuple[Params, Metrics]:
     """Gradient by function transform: what can be vmapped and compiled."""
-    gradient, (_, metrics) = grad_and_value(loss, has_aux=True)(weights)
-    return gradient, metrics
+    gradients, (_, metrics) = grad_and_value(loss, has_aux=True)(weights)
+    return gradients, metrics
