@@ -43,3 +43,6 @@ report: $(STAMP)  ## runs/report.html from whatever is in runs/
 clean:  ## forget .venv and caches; runs/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist
 	find core rl generative tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+pictures:  ## docs/pictures from the newest demo in runs/ (needs chromium)
+	$(BIN)/python docs/pictures.py
