@@ -252,11 +252,12 @@ class Replicas:
         return self._views(self.gradient)
 
     def state_dict(self) -> States:
-        """Weights by name, optimiser moments, step count, buffers and whether the seed is alive, per seed."""
+        """Per seed: weights by name, optimiser moments, last gradient, step count, buffers, whether it is alive."""
         return [
             {
                 "weights": {name: view.clone() for name, view in self._views(self.matrix[k]).items()},
                 "moments": [moment[k].clone() for moment in self.moments],
+                "gradient": self.gradient[k].clone(),
                 "t": float(self.t[k]),
                 "alive": bool(self.alive[k]),
                 "buffers": {name: buffer.clone() for name, buffer in module.named_buffers()},
@@ -279,7 +280,7 @@ class Replicas:
                 view.copy_(saved[name])
             for mine, theirs in zip(self.moments, state["moments"], strict=True):
                 mine[k] = theirs.to(self.device)
-            self.t[k], self.alive[k] = state["t"], state["alive"]
+            self.t[k], self.alive[k], self.gradient[k] = state["t"], state["alive"], state["gradient"]
             for name, buffer in module.named_buffers():
                 buffer.copy_(state["buffers"][name])
 
