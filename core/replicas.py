@@ -25,6 +25,7 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from core import trees
 from core.errors import UserError
+from core.layout import Layout
 from core.noise import States, mix
 from core.optimisers import Adam, Moments, Optimiser
 
@@ -32,8 +33,6 @@ Params: TypeAlias = dict[str, Tensor]
 Metrics: TypeAlias = dict[str, Tensor]
 Loss: TypeAlias = Callable[..., tuple[Tensor, Metrics]]
 Path: TypeAlias = Literal["loop", "vmap"]
-
-_ALIGN = 16  # floats: every weight starts on a 64-byte border, so kernels round alike for every seed
 
 
 class Replicas:
@@ -73,7 +72,7 @@ class Replicas:
         if path == "vmap" and self._has_modes:
             raise UserError("a network with batch norm or dropout trains seed by seed; use --path loop")
         self.compiled = compiled and not buffers
-        self._layout(first)
+        self._move_in(first)
         self.moments: Moments = tuple(torch.zeros_like(self.matrix) for _ in range(self.optimiser.count))
         self.gradient = torch.zeros_like(self.matrix)
         self.t = torch.zeros(len(seeds), 1, device=self.device)
@@ -81,13 +80,10 @@ class Replicas:
         self._active = 0
         self._steps: dict[Loss, Callable[..., Any]] = {}
 
-    def _layout(self, first: nn.Module) -> None:
+    def _move_in(self, first: nn.Module) -> None:
         """Move every module's weights into the matrix, and make the modules views of it."""
-        self._places: list[tuple[str, int, torch.Size]] = []
-        width = 0
-        for name, parameter in first.named_parameters():
-            self._places.append((name, width, parameter.shape))
-            width += -(-parameter.numel() // _ALIGN) * _ALIGN
+        self.layout = Layout(first)
+        self._views, width = self.layout.views, self.layout.width
         self.matrix = torch.zeros(len(self.modules), width, device=self.device)
         for row, module in zip(self.matrix, self.modules, strict=True):
             views = self._views(row)
@@ -102,26 +98,6 @@ class Replicas:
             views = self._views(self.matrix.expand(rows, width))
             for name, parameter in self._stacked.named_parameters():
                 parameter.data = views[name]
-
-    def _flat(self, parts: Params) -> Tensor:
-        """One seed's named tensors laid end to end as its weights are, zeros between: ``[P]``.
-
-        Differentiating by the parts and joining them here costs one pass over memory; by the row itself, one
-        pass for every part.
-        """
-        pieces = []
-        for name, _, shape in self._places:
-            piece = parts[name].reshape(-1)
-            pieces += [piece, piece.new_zeros(-shape.numel() % _ALIGN)]
-        return torch.cat(pieces)
-
-    def _views(self, flat: Tensor) -> Params:
-        """Named weights out of rows: ``[…, P]`` to ``{name: […, *shape]}``, sharing memory."""
-        lead = flat.shape[:-1]
-        return {
-            name: flat[..., start : start + shape.numel()].view(*lead, *shape)
-            for name, start, shape in self._places
-        }
 
     def __call__(self, *inputs: Any, method: str | None = None) -> Any:
         """Every seed's output for its own inputs, without gradients: leaves ``[seed, …]`` to ``[seed, …]``.
@@ -208,7 +184,7 @@ class Replicas:
             weights: Tensor, moments: Moments, t: Tensor, alive: Tensor, rate: Tensor, *batch: Any
         ) -> tuple[Tensor, Moments, Tensor, Tensor, Tensor, Metrics]:
             gradients, metrics = differentiate(lambda views: loss(views, *batch), self._views(weights))
-            gradient = self._flat(gradients)
+            gradient = self.layout.join(gradients)
             norm = gradient.norm()
             if self.clip is not None:
                 gradient = gradient * (self.clip / (norm + 1e-6)).clamp(max=1.0)
