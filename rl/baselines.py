@@ -182,10 +182,10 @@ class Seed(BaseCallback):
         """From the first step to the last scores; what to keep of its end and of its best moment."""
         try:
             self.learner.learn(self.run.options.steps, self)
-        except ValueError:  # its distributions refuse what is not finite
-            if all(bool(weight.isfinite().all()) for weight in self.learner.policy.parameters()):
+        except ValueError as error:
+            if "to satisfy the constraint" not in str(error):  # torch's distributions, of what is not finite
                 raise
-            self.run.group.fail(self.recorder.index, "the weights are not finite", self.recorder.step)
+            self.run.group.fail(self.recorder.index, "its policy is not finite", self.recorder.step)
         self.recorder.finish()
         return self._state(), self.recorder.best_state
 
@@ -217,7 +217,7 @@ class Seed(BaseCallback):
 
     def _score(self, step: int, last: bool) -> Scores:
         """By the code, and on the episodes, that score our agents; training is left as it is."""
-        self.yard.load_state_dict([self._state()["envs"]])
+        self.yard.load_statistics([self._state()["envs"]])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix("stable-baselines3", "evaluation", step, *self.yard.seeds))
             return evaluated(self.policy, self.yard, self.run.options, step, last, self.run.check)

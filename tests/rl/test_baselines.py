@@ -162,7 +162,7 @@ def test_sigterm_stops_within_a_long_update_and_cannot_be_resumed(
     assert "cannot be resumed; train it anew" in capsys.readouterr().err
 
 
-def test_weights_that_are_not_finite_fail_their_seed_alone(tmp_path: Path) -> None:
+def test_a_policy_that_is_not_finite_fails_its_seed_alone(tmp_path: Path) -> None:
     """A learning rate that overflows: the seed ends, and the other one is tried all the same."""
     words = ["train", "sb3-ppo", "--env", "CartPole-v1", *SMALL.split(), *SHORT.split(), "--preset", "none"]
     assert lab([*words, "--lr", "1e30", "--seeds", "0", "1", "--root", str(tmp_path)]) == 1
