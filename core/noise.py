@@ -100,6 +100,10 @@ class Chance:
         """``[seed, *shape]`` float32, standard normal."""
         return self._next("normal", shape)
 
+    def gumbel(self, *shape: int) -> NDArray[np.float32]:
+        """``[seed, *shape]`` float32, standard Gumbel: see ``Noise.gumbel``."""
+        return self._next("gumbel", shape)
+
     def _next(self, kind: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         if self._kind != (kind, shape):
             if self._kind is not None:
@@ -116,8 +120,8 @@ class Chance:
         assert self._kind is not None
         kind, shape = self._kind
         self._before = self.noise.state_dict()
-        draw = self.noise.uniform if kind == "uniform" else self.noise.normal
-        block = draw(self.BLOCK, *shape).numpy()
+        draws = {"uniform": self.noise.uniform, "normal": self.noise.normal, "gumbel": self.noise.gumbel}
+        block = draws[kind](self.BLOCK, *shape).numpy()
         self._drawn = np.ascontiguousarray(np.moveaxis(block, 0, 1))
         self._used = 0
 

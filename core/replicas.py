@@ -21,16 +21,16 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import functional_call, vmap
 
 from core import trees
 from core.errors import UserError
+from core.gradients import Metrics, Params, by_tape, by_transform
 from core.layout import Layout
+from core.networks.net import Array, Arrays, Net
 from core.noise import States, mix
 from core.optimisers import Adam, Moments, Optimiser
 
-Params: TypeAlias = dict[str, Tensor]
-Metrics: TypeAlias = dict[str, Tensor]
 Loss: TypeAlias = Callable[..., tuple[Tensor, Metrics]]
 Path: TypeAlias = Literal["loop", "vmap"]
 
@@ -92,12 +92,17 @@ class Replicas:
                 parameter.data = views[name]
                 parameter.requires_grad_(False)
         self._stacked: nn.Module | None = None
+        self._arrays: dict[str, Arrays | None] = {}
         if self.path == "vmap" and getattr(first, "stacks", False):
-            self._stacked = copy.deepcopy(first)
-            rows = max(len(self.modules), 2)  # one seed counts twice: a lone product would round otherwise
-            views = self._views(self.matrix.expand(rows, width))
-            for name, parameter in self._stacked.named_parameters():
-                parameter.data = views[name]
+            # One seed counts twice: a lone product would round otherwise.
+            self._stacked = self._stack(self.matrix.expand(max(len(self.modules), 2), width))
+
+    def _stack(self, rows: Tensor) -> nn.Module:
+        """One module whose weights are all the rows', ``[S, …]``, sharing their memory."""
+        stacked, views = copy.deepcopy(self.modules[0]), self._views(rows)
+        for name, parameter in stacked.named_parameters():
+            parameter.data = views[name]
+        return stacked
 
     def __call__(self, *inputs: Any, method: str | None = None) -> Any:
         """Every seed's output for its own inputs, without gradients: leaves ``[seed, …]`` to ``[seed, …]``.
@@ -113,9 +118,29 @@ class Replicas:
                 doubled = trees.map(lambda leaf: leaf.expand(2, *leaf.shape[1:]), inputs)
                 return trees.map(lambda leaf: leaf[:1], run(*doubled))
             modules = [self._in_mode(module, training=False) for module in self.modules]
+            if len(modules) == 1:
+                run = modules[0] if method is None else getattr(modules[0], method)
+                return trees.map(lambda leaf: leaf.unsqueeze(0), run(*trees.of_seed(inputs, 0)))
             runs = modules if method is None else [getattr(module, method) for module in modules]
             outputs = [run(*trees.of_seed(inputs, k)) for k, run in enumerate(runs)]
             return trees.map(lambda *parts: torch.stack(parts), outputs[0], *outputs[1:])
+
+    def act(self, inputs: Array, method: str) -> Array:
+        """As a call of ``method``, from and to NumPy arrays ``[seed, …]``: what choosing actions wants.
+
+        Where the network has a form in NumPy (``Net.in_numpy``) that is what runs: one matrix product after the
+        other for every seed, so that it too is the same alone and in company, at a third of the cost.
+        """
+        if method not in self._arrays:
+            first, quick = self.modules[0], None
+            if self.device.type == "cpu" and getattr(first, "stacks", False) and isinstance(first, Net):
+                stacked = self._stack(self.matrix)
+                quick = stacked.in_numpy(method) if isinstance(stacked, Net) else None
+            self._arrays[method] = quick
+        if (forward := self._arrays[method]) is not None:
+            return forward(inputs)
+        output: Array = self(torch.from_numpy(inputs).to(self.device), method=method).cpu().numpy()
+        return output
 
     def apply(self, params: Params, *inputs: Any) -> Any:
         """One seed's output under ``params``: what a loss calls."""
@@ -178,7 +203,7 @@ class Replicas:
 
     def _compile(self, loss: Loss) -> Callable[..., Any]:
         """The whole update of one seed (loop) or of all (vmap), compiled if asked for."""
-        differentiate = _grad_by_transform if self.compiled or self.path == "vmap" else _grad_by_tape
+        differentiate = by_transform if self.compiled or self.path == "vmap" else by_tape
 
         def update(
             weights: Tensor, moments: Moments, t: Tensor, alive: Tensor, rate: Tensor, *batch: Any
@@ -266,21 +291,3 @@ def _built(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build()
-
-
-def _grad_by_tape(
-    loss: Callable[[Params], tuple[Tensor, Metrics]], weights: Params
-) -> tuple[Params, Metrics]:
-    """Gradient by autograd's tape: the fastest eagerly, for one seed."""
-    leaves = {name: weight.detach().requires_grad_(True) for name, weight in weights.items()}
-    value, metrics = loss(leaves)
-    gradients = torch.autograd.grad(value, list(leaves.values()), allow_unused=True, materialize_grads=True)
-    return dict(zip(leaves, gradients, strict=True)), {name: m.detach() for name, m in metrics.items()}
-
-
-def _grad_by_transform(
-    loss: Callable[[Params], tuple[Tensor, Metrics]], weights: Params
-) -> tuple[Params, Metrics]:
-    """Gradient by function transform: what can be vmapped and compiled."""
-    gradients, (_, metrics) = grad_and_value(loss, has_aux=True)(weights)
-    return gradients, metrics

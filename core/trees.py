@@ -9,12 +9,12 @@ Tree: TypeAlias = Any
 
 def map(fn: Callable[..., Any], tree: Tree, *rest: Tree) -> Tree:
     """Apply ``fn`` to every leaf of ``tree`` and the leaves at the same place in ``rest``; same shape out."""
+    if not isinstance(tree, dict | tuple | list):
+        return fn(tree, *rest)
     if isinstance(tree, dict):
         return {key: map(fn, value, *(other[key] for other in rest)) for key, value in tree.items()}
-    if isinstance(tree, tuple | list):
-        children = [map(fn, *parts) for parts in zip(tree, *rest, strict=True)]
-        return type(tree)(*children) if hasattr(tree, "_fields") else type(tree)(children)
-    return fn(tree, *rest)
+    children = [map(fn, *parts) for parts in zip(tree, *rest, strict=True)]
+    return type(tree)(*children) if hasattr(tree, "_fields") else type(tree)(children)
 
 
 def leaves(tree: Tree) -> list[Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core import config as settings_file
+from core import threads
 from core.errors import UserError
 from core.media import GAP, grid, write_png
 from core.noise import mix
@@ -121,7 +122,7 @@ def main(records: Sequence[Record], argv: Sequence[str]) -> int:
     options: Evaluation = settings_file.parse([Evaluation], argv, prog="lab eval RUN").values[0]
     if options.samples < 0 or options.images < 0:
         raise UserError("--samples and --images cannot be negative")
-    torch.set_num_threads(options.threads)
+    threads.use(options.threads)
     model = load(records, checkpoint=options.checkpoint)
     found = {name.removeprefix("eval/"): value for name, value in model.evaluate(options.images).items()}
     if options.samples and isinstance(model.trainer, LikelihoodTrainer):

@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from core import config as settings_file
+from core import threads
 from core.cli import run as from_shell
 from core.config import Settings
 from core.destination import WandB
@@ -53,7 +52,7 @@ def main(argv: list[str]) -> int:
         return proceed(folder, Again(**asdict(wandb), quiet=options.quiet))
     images = load(data)
     facts = decide(machine, options.steps * len(options.seeds))
-    torch.set_num_threads(machine.threads)
+    threads.use(machine.threads)
     trainer, batches = build(algorithm, config, images, options, facts)
     group = Group.create(
         root=Path(options.root),
@@ -139,7 +138,7 @@ def proceed(folder: Path, again: Again) -> int:
     options = replace(options, seeds=tuple(record.seed for record in runs))
     images = load(data)
     step, states = Group.restore(folder, options.seeds)
-    torch.set_num_threads(facts["threads"])
+    threads.use(facts["threads"])
     trainer, batches = build(runs[0].algorithm, config, images, options, facts)
     group = Group.reopen(
         folder,

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from core.networks.mlp import MLP
-from core.networks.net import Chain, Net
+from core.networks.net import Arrays, Chain, Net
 from rl import spaces
 
 
@@ -38,6 +38,9 @@ class ActorCritic(Net):
         """``[…, out]``: what the head reads."""
         out: Tensor = self.actor(self.actor_body(obs))
         return out
+
+    def in_numpy(self, method: str = "forward") -> Arrays | None:
+        return Chain(self.actor_body, self.actor).in_numpy() if method == "policy" else None
 
     def value(self, obs: Tensor) -> Tensor:
         """``[…]``."""

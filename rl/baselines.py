@@ -20,6 +20,7 @@ from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 from torch import nn
 
+from core import threads
 from core.errors import UserError
 from core.networks.net import pick
 from core.noise import State, mix
@@ -240,7 +241,7 @@ def main(argv: list[str]) -> int:
     refuse(algorithm, task, machine)
     if options.resume == "auto" and (folder := begun(algorithm, settings, options)):
         return proceed(folder, Again(**asdict(wandb), quiet=options.quiet))  # says that it is finished
-    torch.set_num_threads(machine.threads)
+    threads.use(machine.threads)
     Envs(task, options.seeds, 1).close()  # what cannot work is said before anything is written
     model_of(algorithm, config, task, options.envs, options.seeds[0]).get_env().close()  # type: ignore[union-attr]
     facts = {"device": "cpu", "path": "sb3", "compile": False}

@@ -14,7 +14,7 @@ from rl.agent import Agent, Spec
 from rl.environments import Envs
 
 NO_PRESET = "none"
-REPAYS = 20_000  # updates, over all seeds, from which compiling saves more seconds than it takes
+REPAYS = 10_000  # updates, over all seeds, from which compiling saves more seconds than it takes
 
 
 @dataclass(frozen=True)

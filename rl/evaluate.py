@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from core import config as settings_file
+from core import threads
 from core.errors import UserError
 from core.film import write_mp4
 from core.noise import Chance, State, mix
@@ -157,7 +158,7 @@ def main(records: Sequence[Record], argv: Sequence[str]) -> int:
         if (value := getattr(options, name)) is not None and value < 1:
             raise UserError(f"--{name.replace('_', '-')} is {value}; it must be at least 1")
     players = [Player(record, options.checkpoint) for record in records]
-    torch.set_num_threads(int(records[0].run["facts"].get("threads", 1)))
+    threads.use(int(records[0].run["facts"].get("threads", 1)))
     found = [
         assess(player, episodes=options.episodes, max_steps=options.max_steps, seed=options.seed)
         for player in players

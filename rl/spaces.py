@@ -7,7 +7,7 @@ output, and of noise that is handed in; any leading axes; nothing branches on da
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from core.errors import UserError
 from core.networks.cnn import NatureCNN
 from core.networks.mlp import MLP
-from core.networks.net import INITIALISERS, Chain, Net, pick
-from core.noise import gumbel_of
+from core.networks.net import INITIALISERS, Arrays, Chain, Net, pick
 from rl.agent import Array
 
+Values = TypeVar("Values", Tensor, Array)
 Kind: TypeAlias = Literal["states", "pixels", "vector"]
 
 
@@ -59,6 +59,10 @@ class OneHot(Net):
         values = torch.arange(self.start, self.start + self.n, device=state.device)
         return (state.unsqueeze(-1) == values).float()
 
+    def in_numpy(self, method: str = "forward") -> Arrays | None:
+        values = np.arange(self.start, self.start + self.n)
+        return lambda state: (state[..., None] == values).astype(np.float32)
+
 
 class Flat(Net):
     """``[…, *shape]`` to ``[…, size]`` float32."""
@@ -71,6 +75,10 @@ class Flat(Net):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.reshape(*x.shape[: x.dim() - self.axes], self.size).float()
+
+    def in_numpy(self, method: str = "forward") -> Arrays | None:
+        flat: Arrays = lambda x: x.reshape(*x.shape[: x.ndim - self.axes], self.size)  # noqa: E731
+        return lambda x: (x if self.axes == 1 else flat(x)).astype(np.float32, copy=False)
 
 
 class Pixels(Net):
@@ -129,7 +137,7 @@ class Head(Protocol):
     """A distribution over actions, given the output ``[…, out]`` of ``layer``."""
 
     @property
-    def noise(self) -> Literal["uniform", "normal"]:
+    def noise(self) -> Literal["gumbel", "normal"]:
         """What ``sample`` wants to be handed."""
         ...
 
@@ -142,9 +150,11 @@ class Head(Protocol):
         """The last part of the network, from ``[…, features]`` to what the other verbs read."""
         ...
 
-    def sample(self, out: Tensor, noise: Tensor) -> Tensor: ...
+    def sample(self, out: Values, noise: Values) -> Values:
+        """Tensors or NumPy arrays alike."""
+        ...
 
-    def mode(self, out: Tensor) -> Tensor: ...
+    def mode(self, out: Values) -> Values: ...
 
     def log_prob(self, out: Tensor, action: Tensor) -> Tensor:
         """``[…]``, of an action as it was sampled, before any clipping."""
@@ -164,7 +174,7 @@ class Categorical:
     n: int
     start: int = 0  # of the environment's own numbering
 
-    noise: Literal["uniform"] = "uniform"
+    noise: Literal["gumbel"] = "gumbel"
 
     @property
     def noise_shape(self) -> tuple[int, ...]:
@@ -173,12 +183,14 @@ class Categorical:
     def layer(self, features: int, gain: float = 0.01) -> nn.Module:
         return MLP((features, self.n), gain_out=gain)
 
-    def sample(self, out: Tensor, noise: Tensor) -> Tensor:
-        """argmax(logits − log(−log u)): the Gumbel-max trick (Gumbel 1954)."""
-        return (out + gumbel_of(noise)).argmax(-1)
+    def sample(self, out: Values, noise: Values) -> Values:
+        """argmax(logits + g): the Gumbel-max trick (Gumbel 1954)."""
+        chosen: Values = (out + noise).argmax(-1)
+        return chosen
 
-    def mode(self, out: Tensor) -> Tensor:
-        return out.argmax(-1)
+    def mode(self, out: Values) -> Values:
+        chosen: Values = out.argmax(-1)
+        return chosen
 
     def log_prob(self, out: Tensor, action: Tensor) -> Tensor:
         return F.log_softmax(out, -1).gather(-1, action.long().unsqueeze(-1)).squeeze(-1)
@@ -206,6 +218,17 @@ class LogStd(Net):
         log_std = self.log_std.reshape(*lead, *[1] * (mean.dim() - 1 - len(lead)), -1)
         return torch.cat((mean, log_std.expand_as(mean)), -1)
 
+    def in_numpy(self, method: str = "forward") -> Arrays | None:
+        if self.log_std.dim() != 2:
+            return None
+        log_std = self.log_std.detach().numpy()  # [S, d]
+
+        def forward(mean: Array) -> Array:
+            row = log_std.reshape(len(log_std), *[1] * (mean.ndim - 2), -1)
+            return np.concatenate((mean, np.broadcast_to(row, mean.shape)), -1)
+
+        return forward
+
 
 @dataclass(frozen=True)
 class DiagonalGaussian:
@@ -227,12 +250,15 @@ class DiagonalGaussian:
         size = self.noise_shape[0]
         return Chain(MLP((features, size), gain_out=gain), LogStd(size, self.initial_log_std))
 
-    def sample(self, out: Tensor, noise: Tensor) -> Tensor:
-        mean, log_std = out.chunk(2, -1)
-        return mean + log_std.exp() * noise
+    def sample(self, out: Values, noise: Values) -> Values:
+        half = self.noise_shape[0]
+        deviation: Any = np.exp(out[..., half:]) if isinstance(out, np.ndarray) else out[..., half:].exp()
+        action: Values = out[..., :half] + deviation * noise
+        return action
 
-    def mode(self, out: Tensor) -> Tensor:
-        return out.chunk(2, -1)[0]
+    def mode(self, out: Values) -> Values:
+        mean: Values = out[..., : self.noise_shape[0]]
+        return mean
 
     def log_prob(self, out: Tensor, action: Tensor) -> Tensor:
         mean, log_std = out.chunk(2, -1)

@@ -12,10 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import torch
-
 from core import config as settings_file
-from core import provenance
+from core import provenance, threads
 from core.errors import UserError
 from core.noise import Chance
 from core.tables import markdown, write_between
@@ -98,7 +96,7 @@ def main(argv: Sequence[str]) -> int:
     for name in ("rounds", "steps", "seeds"):
         if getattr(options, name) < 1:
             raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
-    torch.set_num_threads(1)
+    threads.use(1)
     found = measure(contenders(options.seeds), options.rounds, options.steps)
     about = {
         "env": ENV,

@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from core import config as settings_file
+from core import threads
 from core.cli import run as from_shell
 from core.config import Settings
 from core.destination import WandB
@@ -65,7 +64,7 @@ def main(argv: list[str]) -> int:
         return proceed(folder, Again(**asdict(wandb), quiet=options.quiet))
     envs = Envs(task, options.seeds, options.envs, gamma=getattr(config, "gamma", 0.99))
     facts = decide(machine, algorithm, config, envs, options.steps)
-    torch.set_num_threads(machine.threads)
+    threads.use(machine.threads)
     agent = agent_of(algorithm, config, envs, options.steps, facts)
     group = Group.create(
         root=Path(options.root),
@@ -153,7 +152,7 @@ def proceed(folder: Path, again: Again) -> int:
     task, options, _, config = settings_of(runs[0]).values
     seeds = tuple(record.seed for record in runs)
     step, states = Group.restore(folder, seeds)
-    torch.set_num_threads(facts["threads"])
+    threads.use(facts["threads"])
     envs = Envs(task, seeds, options.envs, gamma=getattr(config, "gamma", 0.99))
     agent = agent_of(algorithm, config, envs, options.steps, facts)
     group = Group.reopen(

@@ -24,7 +24,17 @@ ONLY = {
 # From the ground up; a file imports from its own layer and those below.
 LAYERS = {
     "core": [
-        {"errors", "layout", "trees", "schedules", "optimisers", "statistics", "tables", "networks/*"},  # pure
+        {
+            "errors",
+            "gradients",
+            "layout",
+            "trees",
+            "schedules",
+            "optimisers",
+            "statistics",
+            "tables",
+            "networks/*",
+        },  # pure
         {"noise", "replicas", "checkpoint", "config", "tracking", "records"},  # what keeps state
         {"tasks/*"},
         {"fit"},

@@ -5,7 +5,17 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from core.networks.net import ACTIVATIONS, LayerNorm, Linear, Net, draw, pick
+from core.networks.net import (
+    ACTIVATIONS,
+    ARRAY_ACTIVATIONS,
+    Array,
+    Arrays,
+    LayerNorm,
+    Linear,
+    Net,
+    draw,
+    pick,
+)
 
 
 class MLP(Net):
@@ -41,7 +51,7 @@ class MLP(Net):
         self.activation = pick(ACTIVATIONS, activation, "activation")
         self.output_activation = pick(ACTIVATIONS, output_activation or "identity", "activation")
         self.in_features, *hidden, self.out_features = sizes
-        self.norms = nn.ModuleList(LayerNorm(width) if layer_norm else nn.Identity() for width in hidden)
+        self.norms = nn.ModuleList(LayerNorm(width) for width in hidden if layer_norm)
         self.layers = nn.ModuleList(Linear(wide, narrow) for wide, narrow in pairwise(sizes))
         for layer in self.layers[:-1]:
             draw(layer, initialise, gain)
@@ -49,6 +59,30 @@ class MLP(Net):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., in] → [..., out]."""
-        for layer, norm in zip(self.layers, self.norms, strict=False):
-            x = self.activation(norm(layer(x)))
-        return self.output_activation(self.layers[-1](x))
+        *hidden, last = self.layers
+        for place, layer in enumerate(hidden):
+            x = layer(x)
+            x = self.activation(self.norms[place](x) if self.norms else x)
+        return self.output_activation(last(x))
+
+    def in_numpy(self, method: str = "forward") -> Arrays | None:
+        linear = [layer for layer in self.layers if isinstance(layer, Linear)]
+        layers = [found for layer in linear if (found := layer.in_numpy()) is not None]
+        inner = ARRAY_ACTIVATIONS.get(self.activation)
+        outer = ARRAY_ACTIVATIONS.get(self.output_activation)
+        if (
+            inner is None
+            or outer is None
+            or self.norms
+            or len(layers) < len(self.layers)
+            or method != "forward"
+        ):
+            return None
+        *hidden, last = layers
+
+        def forward(x: Array) -> Array:
+            for layer in hidden:
+                x = inner(layer(x))
+            return outer(last(x))
+
+        return forward

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import UserError
+from core.gradients import Params
 from core.networks.cnn import ConvDecoder, ConvEncoder
 from core.networks.mlp import MLP
 from core.noise import Noise, States
 from core.optimisers import Adam
-from core.replicas import Params, Replicas
+from core.replicas import Replicas
 from core.schedules import first_part, schedule
 from generative import losses
 from generative.trainer import Binarise, Metrics, Spec
@@ -54,7 +55,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "iwae": {"mnist": IWAE, "fashion-mnist": IWAE},
     "lab": {"digits": {"beta": 0.5}},  # sharper pictures; the bound itself suffers a little
 }
-
 
 Shape = tuple[int, int, int]  # C, H, W
 

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from core import trees
+from core.gradients import Params
 from core.noise import Chance, Noise, States
 from core.optimisers import Adam
-from core.replicas import Params, Replicas
+from core.replicas import Replicas
 from core.schedules import schedule
 from rl import spaces
 from rl.actor_critic import ActorCritic
@@ -115,11 +116,11 @@ class PPO:
     def act(
         self, obs: Array, memory: Memory, *, start: Array, explore: Chance | None
     ) -> tuple[Array, Memory]:
-        out = self.net(torch.from_numpy(obs).to(self.spec.device), method="policy")  # [S, E, out]
+        out = self.net.act(obs, "policy")  # [S, E, out]
         if explore is None:
-            return self.head.mode(out).cpu().numpy(), memory
-        noise = getattr(explore, self.head.noise)(out.shape[1], *self.head.noise_shape)
-        return self.head.sample(out, torch.from_numpy(noise).to(self.spec.device)).cpu().numpy(), memory
+            return self.head.mode(out), memory
+        noise: Array = getattr(explore, self.head.noise)(out.shape[1], *self.head.noise_shape)
+        return self.head.sample(out, noise), memory
 
     def executed(self, action: Array) -> Array:
         return self.head.executed(action)
@@ -148,8 +149,7 @@ class PPO:
             by_time(next_value, steps.reward),
         )
         advantages = by_seed(advantage, self.spec.device)
-        log_prob = self.head.log_prob(out, action)
-        batch = Batch(obs, action, log_prob, value, advantages, advantages + value)
+        batch = Batch(obs, action, self.head.log_prob(out, action), value, advantages, advantages + value)
         metrics = self._passes(batch, lr, torch.full((len(self.spec.seeds),), clip, device=self.spec.device))
         left = 1 - advantages.var(1) / (advantages + value).var(1)
         return {**metrics, "value/explained": left.cpu()}

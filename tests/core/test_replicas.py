@@ -189,3 +189,24 @@ def test_batch_norm_trains_on_the_loop_with_buffers_of_its_own_and_not_on_vmap()
     x = Noise([0, 1], "x").normal(5, 3)
     assert torch.equal(both(x), both(x))  # evaluation leaves the running statistics alone
     assert torch.equal(mean, dict(both.modules[1].named_buffers())["1.running_mean"])
+
+
+@pytest.mark.parametrize("path", ["loop", "vmap"])
+def test_acting_in_numpy_is_the_same_network_alone_and_in_company_also_after_learning(path: str) -> None:
+    task = Regression([0, 4, 9], path)
+    x = Noise([0, 4, 9], "x").normal(6, 3)
+    before = task.net.act(x.numpy(), "forward").copy()
+    torch.testing.assert_close(torch.from_numpy(before), task.net(x), rtol=0, atol=1e-6)
+    task.train(5)
+    after = task.net.act(x.numpy(), "forward")
+    torch.testing.assert_close(torch.from_numpy(after), task.net(x), rtol=0, atol=1e-6)
+    assert abs(after - before).max() > 1e-3
+    alone = Regression([9], path)
+    alone.train(5)
+    assert (alone.net.act(x[2:].numpy(), "forward") == after[2:]).all()
+
+
+def test_a_network_without_a_numpy_form_acts_through_torch() -> None:
+    net = Replicas(lambda: MLP([3, 8, 1], activation="gelu"), [0, 1])
+    x = Noise([0, 1], "x").normal(6, 3)
+    assert (net.act(x.numpy(), "forward") == net(x).numpy()).all()

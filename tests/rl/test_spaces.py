@@ -14,6 +14,7 @@ from core.networks.net import Chain
 from core.noise import Noise
 from core.replicas import Replicas
 from rl import spaces as ours
+from rl.actor_critic import ActorCritic
 
 BOX = spaces.Box(np.array([-1.0, -2.0]), np.array([1.0, 0.5]), dtype=np.float32)
 
@@ -55,7 +56,7 @@ def test_the_gaussian_density_integrates_to_one_beyond_the_bounds() -> None:
 def test_samples_follow_the_distribution() -> None:
     head, noise = ours.head(spaces.Discrete(3)), Noise([0], "test")
     out = torch.tensor([0.0, math.log(2), math.log(5)])
-    draws = head.sample(out, noise.uniform(40_000, *head.noise_shape)[0])
+    draws = head.sample(out, noise.gumbel(40_000, *head.noise_shape)[0])
     frequency = torch.bincount(draws, minlength=3) / len(draws)
     torch.testing.assert_close(frequency, torch.tensor([1 / 8, 2 / 8, 5 / 8]), atol=0.01, rtol=0)
     head = gaussian()
@@ -186,3 +187,23 @@ def test_spaces_that_cannot_be_served_are_named(space: spaces.Space[object]) -> 
         ours.head(space)
     with pytest.raises(UserError, match=f"q-learning needs Discrete observations, not {name}.*ppo"):
         ours.count(space, "q-learning", "observations")
+
+
+@pytest.mark.parametrize("action", [spaces.Discrete(4), BOX])
+@pytest.mark.parametrize("obs", [spaces.Box(-1, 1, (2, 3)), spaces.Discrete(5), spaces.Discrete(5, start=2)])
+def test_the_numpy_form_of_a_policy_is_the_policy(
+    obs: spaces.Space[np.ndarray], action: spaces.Space[object]
+) -> None:
+    head = ours.head(action)
+    nets = Replicas(lambda: ActorCritic(obs, head, (8, 8), "tanh"), [0, 1])
+    seen = np.array([[obs.sample() for _ in range(6)] for _ in range(2)])
+    out = nets.act(seen, "policy")
+    torch.testing.assert_close(torch.from_numpy(out), nets(torch.from_numpy(seen), method="policy"))
+    noise = getattr(Noise([0, 1], "n"), head.noise)(6, *head.noise_shape)
+    for chosen, same in (
+        (head.sample(out, noise.numpy()), head.sample(torch.from_numpy(out), noise)),
+        (head.mode(out), head.mode(torch.from_numpy(out))),
+    ):
+        assert isinstance(chosen, np.ndarray)
+        torch.testing.assert_close(torch.from_numpy(chosen), same)
+    assert nets._arrays["policy"] is not None
