@@ -32,7 +32,7 @@ from core.run_folder import RunFolder, newest_common, room
 
 TOLD = ("suite", "algorithm", "task", "seed", "versions", "git_commit", "facts")  # of run.json, to W&B
 AUTO = WandB()
-FATAL = ("loss/", "train/")  # a value here that is not finite ends that seed
+FATAL = ("loss/", "train/", "grad_norm")  # a value here that is not finite ends that seed
 
 
 class Group:
