@@ -136,7 +136,7 @@ def contenders(seeds: int) -> list[Contender]:
     found = [Contender("Stable-Baselines3", 1, learn, {}, {})]
     for name, count, vector, machine in (
         ("ours", 1, "sync", Machine()),
-        ("ours, compiled", 1, "sync", Machine(compile="on")),
+        ("ours, --compile off", 1, "sync", Machine(compile="off")),
         ("ours", seeds, "sync", Machine()),
         (
             "ours, fastest path (--vector own --path vmap --compile on)",
