@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from core.errors import UserError
+
 Tree: TypeAlias = Any
 """A leaf, or a dict, list, tuple or named tuple of trees."""
 
@@ -53,9 +55,18 @@ def states_of(parts: Mapping[str, Stateful], **more: Sequence[Any]) -> list[dict
 
 
 def load_states(parts: Mapping[str, Stateful], states: Sequence[Mapping[str, Any]]) -> None:
-    """Give every part its own state back, out of what ``states_of`` gathered."""
+    """Give every part its own state back, out of what ``states_of`` gathered.
+
+    Raises:
+        UserError: the states lack something: they were written by another version.
+    """
     for name, part in parts.items():
-        part.load_state_dict([state[name] for state in states])
+        try:
+            part.load_state_dict([state[name] for state in states])
+        except KeyError as missing:
+            raise UserError(
+                f"the checkpoint has no {missing}: it was written by another version of the lab"
+            ) from None
 
 
 def zipped(**parts: Sequence[Any]) -> list[dict[str, Any]]:

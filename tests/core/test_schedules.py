@@ -62,3 +62,8 @@ def test_averages_are_per_seed_and_survive_saving() -> None:
     again.load_state_dict(averages.state_dict())
     assert again.flush() == [{"loss": 2.0}, {"loss": 15.0, "episode/return": 7.0}]
     assert again.flush() == [{}, {}]
+
+
+def test_a_state_that_lacks_something_is_refused_in_one_line() -> None:
+    with pytest.raises(UserError, match="no 'counts': it was written by another version"):
+        trees.load_states({"averages": Averages(1)}, [{"averages": {"sums": {}}}])
