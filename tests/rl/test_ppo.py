@@ -49,7 +49,7 @@ def test_the_paths_agree_within_rounding_after_ten_updates() -> None:
     found = [train(agent, envs, 16 * 5) for agent, envs in agents]
     assert len(found[0]) * updates(TINY, 2, 32) == 10
     difference = (agents[0][0].net.matrix - agents[1][0].net.matrix).abs().max()
-    assert difference < 1e-5  # measured: 2e-7
+    assert difference < 1e-6  # measured: 3e-8
 
 
 def test_the_first_minibatch_has_a_ratio_of_one() -> None:
