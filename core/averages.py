@@ -42,11 +42,11 @@ class Averages:
         self._counts = [{} for _ in range(self.count)]
         return rows
 
-    def broken(self, prefix: str) -> NDArray[np.bool_]:
-        """Which seeds wait to write a mean, of a name that begins so, which is not finite: ``[seed]``."""
+    def broken(self, prefixes: tuple[str, ...]) -> NDArray[np.bool_]:
+        """Which seeds wait to write a mean, of a name that begins with one of these, that is not finite."""
         self._settle()
         return np.array(
-            [any(k.startswith(prefix) and not isfinite(v) for k, v in sums.items()) for sums in self._sums]
+            [any(k.startswith(prefixes) and not isfinite(v) for k, v in sums.items()) for sums in self._sums]
         )
 
     def _settle(self) -> None:

@@ -76,13 +76,14 @@ class RunFolder:
         """Where a picture or film called `name` belongs."""
         return self.path / "media" / f"{name.replace('/', '-')}-{step}{suffix}"
 
-    def save(self, step: int, state: State, seconds: float) -> None:
+    def save(self, step: int, state: State, seconds: float, best: bool = False) -> None:
         """First half of a checkpoint: its file is whole and on the disk, the older ones are untouched."""
         self._serial += 1
         whole = {
             "serial": self._serial,
             "step": step,
             "seconds": seconds,
+            "best": best,
             "metrics": self._metrics.settle(),
             "index": self._index.settle(),
             "state": state,
@@ -103,6 +104,8 @@ class RunFolder:
 
     def cut(self, path: Path, whole: Mapping[str, Any]) -> None:
         """Take back everything after the checkpoint at `path`, whose contents are `whole`."""
+        if whole.get("best"):  # it may have been killed before `commit` could say so
+            duplicate(path, self._checkpoint("best"))
         for newer in takewhile(lambda other: other != path, existing(self.path)):
             newer.unlink()  # never to be joined with checkpoints of the run that now begins
         gone = self._index.cut(whole["index"])

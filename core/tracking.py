@@ -187,7 +187,7 @@ class Group:
         """
         flags = [best] * len(self.seeds) if isinstance(best, bool) else list(best)
         for i in self._live():
-            self._folders[i].save(step, states[i], self.seconds)
+            self._folders[i].save(step, states[i], self.seconds, bool(flags[i]))
         for i in self._live():
             self._folders[i].commit(bool(flags[i]))
             self._folders[i].summarise({**self._last[i], **self._extra[i]})

@@ -12,14 +12,17 @@ from core.cli import run as from_shell
 from core.config import Settings
 from core.destination import WandB
 from core.errors import UserError
+from core.machine import Machine
 from core.noise import States
+from core.presets import preset_of
 from core.records import Record
 from core.sessions import Again, begun, cadence, check, recorded, resumable
 from core.tracking import Group
-from generative.build import Machine, decide, module_of, preset_of, trainer_of
+from core.training import Training
+from generative.build import decide, module_of, trainer_of
 from generative.data import Batches, Data, held_still, load
 from generative.files import Images
-from generative.loop import Training
+from generative.loop import Fitting
 from generative.trainer import Trainer
 
 
@@ -51,7 +54,7 @@ def main(argv: list[str]) -> int:
     if options.resume == "auto" and (folder := begun(algorithm, settings, options)):
         return proceed(folder, Again(**asdict(wandb), quiet=options.quiet))
     images = load(data)
-    facts = decide(machine, options.steps * len(options.seeds))
+    facts = decide(machine, len(options.seeds), options.steps)
     threads.use(machine.threads)
     trainer, batches = build(algorithm, config, images, options, facts)
     group = Group.create(
@@ -80,7 +83,7 @@ def read(algorithm: str, module: Any, flags: Sequence[str]) -> Settings:
     about: Any = {"prog": f"lab train {algorithm}", "description": (module.__doc__ or "").split("\n")[0]}
     first = settings_file.parse(sections, flags, ignored=("algorithm",), **about)
     data, options = first.values[0], first.values[1]
-    preset, name = preset_of(module, options.preset, data.data)
+    preset, name = preset_of(module.PRESETS, options.preset, data.data)
     return settings_file.parse(
         sections, flags, preset=preset, preset_name=name, ignored=("algorithm",), **about
     )
@@ -105,11 +108,12 @@ def run(
 ) -> int:
     """Train, from the start or from ``resumed``; whatever happens, the record is closed and says so."""
     test = held_still(images.test, trainer.binarise).to(batches.pixels.device)
-    training = Training(trainer, batches, test, group, options.steps, cadence(options))
+    fitting = Fitting(trainer, batches, test, group.seeds)
+    training = Training(fitting, group, options.steps, cadence(options))
     try:
         if resumed is not None:
             training.load_state_dict(resumed)
-        return training.run()
+        return training.run(fitting.evaluate)
     except BaseException as error:
         group.finish("crashed", 1, str(error) or type(error).__name__)
         raise

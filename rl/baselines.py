@@ -22,6 +22,7 @@ from torch import nn
 
 from core import threads
 from core.errors import UserError
+from core.machine import Machine
 from core.networks.net import pick
 from core.noise import State, mix
 from core.schedules import schedule
@@ -30,7 +31,6 @@ from core.stopping import Stopped, Stopping
 from core.tracking import Group
 from rl import spaces
 from rl.agents import ppo
-from rl.build import Machine
 from rl.environments import Envs, make
 from rl.guest import GuestPolicy, Player, Recorder
 from rl.playing import Scores, nothing

@@ -1,6 +1,6 @@
 """An algorithm that is not ours: its policy under our contract, and its record.
 
-The record has the rows, at the steps, that rl/loop.py writes for our own agents.
+The record has the rows, at the steps, that core/training.py writes for our own agents.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 from core.averages import Averages
 from core.noise import Chance, State, States
 from core.sessions import Cadence
-from core.tracking import Group
+from core.tracking import FATAL, Group
 from rl.agent import Array, Memory
 from rl.playing import Scores
 
@@ -110,7 +110,7 @@ class Recorder:
         """Write and score if the last step crossed a multiple of the cadence."""
         before, cadence = self.step - self.envs, self.cadence
         row, scores = (n > 0 and self.step // n > before // n for n in (cadence.log, cadence.evaluate))
-        if row or scores:
+        if row or (scores and self.averages.broken(FATAL).any()):
             self._record()
         if scores and self.alive and not self.done:  # the last one is finish's
             self._score(last=False)
@@ -139,6 +139,8 @@ class Recorder:
         found = {name: value[0] for name, value in self.player.score(self.step, last).items()}
         if found["eval/return"] > self.best:
             self.best, self.best_state = float(found["eval/return"]), self.player.state()
+            best = {"value": self.best, "step": self.step}
+            self.group.summary(self.index, {"best": {"eval/return": best}})
         self._write({name: value for name, value in found.items() if value.ndim == 0})
         return found
 

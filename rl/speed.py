@@ -15,12 +15,13 @@ from typing import Any
 from core import config as settings_file
 from core import provenance, threads
 from core.errors import UserError
+from core.machine import Machine
 from core.noise import Chance
 from core.tables import markdown, write_between
 from rl.agent import Transition
 from rl.agents import ppo
 from rl.baselines import model_of
-from rl.build import Machine, agent_of, decide
+from rl.build import agent_of, decide
 from rl.environments import Envs
 from rl.task import Task
 

@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,17 @@ from core.cli import run as from_shell
 from core.config import Settings
 from core.destination import WandB
 from core.errors import UserError
+from core.machine import Machine
 from core.noise import States
+from core.presets import preset_of
 from core.records import Record
 from core.sessions import Again, begun, cadence, check, recorded, resumable
 from core.tracking import Group
+from core.training import Check, Training
 from rl.agent import Agent
-from rl.build import Machine, agent_of, decide, module_of, preset_of
+from rl.build import agent_of, decide, module_of
 from rl.environments import Envs
-from rl.loop import Training
+from rl.loop import Interaction
 from rl.playing import Scores, scores
 from rl.task import Task
 
@@ -95,13 +98,13 @@ def read(algorithm: str, module: Any, flags: list[str]) -> Settings:
         description=(module.__doc__ or "").split("\n")[0],
     )
     task, options = parse().values[:2]
-    preset, name = preset_of(module, options.preset, task.env)
+    preset, name = preset_of(module.PRESETS, options.preset, task.env)
     return parse(preset=preset, preset_name=name)
 
 
 def run(agent: Agent, envs: Envs, group: Group, options: Options, resumed: States | None = None) -> int:
     """Train, from the start or from ``resumed``; the record is closed with whatever happened."""
-    training = Training(agent, envs, group, options.steps, cadence(options))
+    training = Training(Interaction(agent, envs), group, options.steps, cadence(options))
     try:
         if resumed is not None:
             training.load_state_dict(resumed)
@@ -115,9 +118,7 @@ def run(agent: Agent, envs: Envs, group: Group, options: Options, resumed: State
         envs.close()
 
 
-def evaluated(
-    agent: Agent, envs: Envs, options: Options, step: int, last: bool, check: Callable[[], None]
-) -> Scores:
+def evaluated(agent: Agent, envs: Envs, options: Options, step: int, last: bool, check: Check) -> Scores:
     """The scores at one point of training; at the last with more episodes."""
     return scores(
         agent,

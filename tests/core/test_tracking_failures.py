@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from core.errors import UserError
-from core.run_folder import RunFolder, live_seeds
+from core.run_folder import RunFolder, live_seeds, load
 from core.tracking import Group
 from tests.core.recorded import OFFLINE, group, history, lines, python, records, run_json, spawn, without_time
 
@@ -196,3 +196,19 @@ def test_every_half_done_checkpoint_can_be_resumed(tmp_path: Path) -> None:
             one.finish()
         for folder in folders:
             folder.close()
+
+
+def test_the_best_checkpoint_survives_a_kill_before_it_has_its_name(tmp_path: Path) -> None:
+    made = group(tmp_path)
+    made.checkpoint(1, [{"step": 1}] * 2, best=True)
+    folders = [RunFolder(made.path / str(seed)) for seed in made.seeds]
+    for folder, best in zip(folders, (True, False), strict=True):
+        folder._serial = 1
+        folder.save(2, {"step": 2}, 0.0, best)
+    again = Group.reopen(made.path, made.seeds, step=2)
+    kept = [load(made.path / str(seed) / "checkpoints" / "best.safetensors")[0] for seed in made.seeds]
+    assert kept == [2, 1]
+    for one in (made, again):
+        one.finish()
+    for folder in folders:
+        folder.close()

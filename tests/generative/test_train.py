@@ -12,6 +12,7 @@ from torch import Tensor
 
 from core import cli, records
 from core.checkpoint import load
+from core.training import Evaluate
 from generative import data, train
 from generative.trainers import vae
 from tests.generative.test_vae import same
@@ -143,7 +144,7 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path, monkeypatch: pytest.Mo
         run(tmp_path, "--steps", "20")
     loaded = []
 
-    def look(self: train.Training) -> int:
+    def look(self: train.Training, evaluate: Evaluate) -> int:
         loaded.append(self.state_dict())
         self.group.finish("stopped")
         return 0
@@ -188,7 +189,7 @@ def test_a_seed_whose_loss_is_not_a_number_ends_alone(
         return batch
 
     monkeypatch.setattr(data.Batches, "next", poisoned)
-    assert run(tmp_path, "--steps", "20", "--no-quiet") == 0
+    assert run(tmp_path, "--steps", "20", "--no-quiet") == 1
     good, bad = records.find(tmp_path, "run")
     assert (good.status, bad.status) == ("finished", "failed")
     assert "seed 5 failed at examples_seen 300: train/bound is nan" in capsys.readouterr().out

@@ -20,9 +20,10 @@ from core.noise import Chance, States
 from core.run_folder import load
 from core.sessions import Cadence
 from core.tracking import Group
+from core.training import Training
 from rl.agent import Array, Memory, Metrics, Transition
 from rl.environments import Envs, Task
-from rl.loop import Training
+from rl.loop import Interaction
 from rl.rows import Origin
 from tests.core.recorded import lines, records, run_json, without_time
 from tests.killing import (
@@ -113,7 +114,10 @@ def test_a_run_folder_is_what_its_page_says(place: Path) -> None:
     assert len(summary["final/returns"]) == 3
     assert summary["final/return"] == pytest.approx(np.mean(summary["final/returns"]))
     assert summary["eval/return"] == summary["final/return"]
-    assert len(column(run, "eval/return")) == 20
+    returns = column(run, "eval/return")
+    assert len(returns) == 20
+    best = {"value": max(returns), "step": 16 * (returns.index(max(returns)) + 1)}
+    assert summary["best"] == {"eval/return": best}
     names = {name for row in lines(run / "metrics.jsonl") for name in row}
     assert names >= {"env_step", "episode/return", "episode/length", "eval/return", "eval/return_stochastic"}
     assert names >= {"loss/policy", "loss/value", "policy/entropy", "policy/kl", "policy/clip_fraction"}
@@ -188,11 +192,11 @@ def test_flattened_spaces_are_served(place: Path) -> None:
 
 def test_training_is_the_same_with_evaluation_and_without(place: Path) -> None:
     often = f"ppo --env CartPole-v1 --preset none --envs 2 --steps 480 --seeds 0 1 {SMALL} --log-every 40"
-    assert train(f"{often} --eval-every 80 --name seen", place) == 0, told(place)
+    assert train(f"{often} --eval-every 60 --name seen", place) == 0, told(place)
     assert train(f"{often} --eval-every 0 --name unseen", place) == 0, told(place)
     for seed in "01":
         seen, unseen = (place / "runs" / name / seed for name in ("seen", "unseen"))
-        assert [len(column(run, "eval/return")) for run in (seen, unseen)] == [6, 1]
+        assert [len(column(run, "eval/return")) for run in (seen, unseen)] == [8, 1]
         rows = [
             [row for row in without_time(lines(run / "metrics.jsonl")) if "eval/return" not in row]
             for run in (seen, unseen)
@@ -200,7 +204,7 @@ def test_training_is_the_same_with_evaluation_and_without(place: Path) -> None:
         assert len(rows[0]) == 12
         assert rows[0] == rows[1]
         states = [load(run / "checkpoints" / "last.safetensors")[1] for run in (seen, unseen)]
-        assert set(different(*states)) <= {"best", "evaluated"}
+        assert set(different(*states)) <= {"best", "best_at", "evaluated"}
 
 
 class Witness:
@@ -241,7 +245,7 @@ def test_no_step_leads_to_a_beginning(vector: Any, folder: Path, monkeypatch: py
         axis="env_step", wandb=WandB(wandb="disabled"), quiet=True,
     )  # fmt: skip
     agent, none = Witness(2), {"eval/return": np.zeros(2)}
-    training = Training(agent, envs, group, 60, Cadence(log=2, evaluate=0, checkpoint=0))
+    training = Training(Interaction(agent, envs), group, 60, Cadence(log=2, evaluate=0, checkpoint=0))
     assert training.run(lambda step, last, check: none) == 0
     envs.close()
 
