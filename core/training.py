@@ -116,9 +116,7 @@ class Training:
             self.group.finish("failed", 1)
             return 1
         scores = evaluate(self.step, True, check)
-        self._checkpoint(
-            self._better(scores)
-        )  # before they are recorded: killed here, it evaluates once more
+        self._checkpoint(self._better(scores))  # before its row is written: killed here, it scores again
         self._log(scores)
         for k in np.flatnonzero(self.group.alive).tolist():
             final = {name.replace("eval/", "final/"): to_numpy(v)[k].tolist() for name, v in scores.items()}

@@ -174,6 +174,8 @@ def test_a_loss_that_is_no_number_is_seen_before_a_checkpoint(
     assert run(tmp_path, "--steps", "20", "--log-every", "0", *often) == 1
     good, bad = (tmp_path / "run" / seed for seed in "05")
     assert run_json(bad)["error"] == f"train/bound is nan at examples_seen {died}"
+    scored = [row["examples_seen"] for row in rows(bad) if "eval/bound" in row]
+    assert scored == ([] if died == 300 else [140])
     place, state = saved(bad)
     assert place == (200 if died == 300 else 140)
     assert all(weight.isfinite().all() for weight in state["trainer"]["net"]["weights"].values())
