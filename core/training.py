@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from core import trees
 from core.averages import Averages
+from core.errors import UserError
 from core.measures import higher_is_better
 from core.noise import States
 from core.rows import Array, to_numpy
@@ -190,9 +191,14 @@ class Training:
         return [{**theirs, **ours} for theirs, ours in zip(self.learning.state_dict(), own, strict=True)]
 
     def load_state_dict(self, states: States) -> None:
-        """Go on where ``state_dict`` was taken."""
-        self.learning.load_state_dict(states)
-        self.averages.load_state_dict([state["averages"] for state in states])
-        self.best = np.array([state["best"] for state in states])
-        self.best_at = np.array([state["best_at"] for state in states])
-        self.step, self.evaluated, self._fresh = states[0]["step"], states[0]["evaluated"], False
+        """Go on where ``state_dict`` was taken; UserError for a state that another version wrote."""
+        try:
+            self.learning.load_state_dict(states)
+            self.averages.load_state_dict([state["averages"] for state in states])
+            self.best = np.array([state["best"] for state in states])
+            self.best_at = np.array([state["best_at"] for state in states])
+            self.step, self.evaluated, self._fresh = states[0]["step"], states[0]["evaluated"], False
+        except KeyError as missing:
+            raise UserError(
+                f"the checkpoint has no {missing}: it was written by another version of the lab"
+            ) from None
