@@ -101,3 +101,12 @@ def test_killed_between_its_last_checkpoint_and_its_end_it_ends_once(folder: Pat
         file.write_text(file.read_text().replace('"status": "finished"', '"status": "crashed"'))
     assert finished(["resume", "cut", "--quiet"], folder) == 0
     assert_equal_runs(killed.cut, killed.whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["loop", "vmap"])
+def test_a_compiled_run_killed_and_resumed_equals_one_that_ran_through(path: str, folder: Path) -> None:
+    """As long runs are computed by default; compiled anew by every process."""
+    often = [*argv("all seeds at once"), "--compile", "on", "--path", path, "--wandb", "disabled"]
+    killed = kill_and_resume(often, folder, chance=random.Random(path), start=Command, kills=3)
+    assert_equal_runs(killed.cut, killed.whole)
