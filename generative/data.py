@@ -35,9 +35,7 @@ DATASETS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Data:
-    data: str = (
-        "digits"  # data set: digits, mnist, fashion-mnist, binarized-mnist, a folder, an .npy or .npz file
-    )
+    data: str = "digits"  # digits, mnist, fashion-mnist, binarized-mnist, a folder, an .npy or .npz file
     data_dir: str = ""  # folder with the data set's files; empty: $LAB_DATA/<name>, then the download cache
     size: int = 0  # resize images to squares of this many pixels; 0: as they are
     channels: int = 0  # 1 grey, 3 colour; 0: as they are

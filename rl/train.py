@@ -34,17 +34,13 @@ class Options:
     steps: int = 100_000  # decisions of one seed over the whole training
     seeds: tuple[int, ...] = (0, 1, 2)  # all trained together, in this process
     envs: int = 1  # environments per seed
-    preset: str = (
-        "auto"  # settings known to work: zoo, cleanrl, …; auto: the first that knows the environment; none
-    )
+    preset: str = "auto"  # settings known to work: zoo, cleanrl, none; auto: the first that knows the task
     eval_every: int | None = None  # decisions between evaluations; None: 20 per run; 0: never
     eval_episodes: int = 20  # episodes of one evaluation
     final_episodes: int = 100  # episodes of the evaluation at the end
     eval_max_steps: int = 10_000  # an evaluation episode without a time limit is cut here
     log_every: int | None = None  # decisions between rows of metrics; None: 400 rows per run
-    checkpoint_every: int | None = (
-        None  # decisions between checkpoints; None: at every evaluation and the end
-    )
+    checkpoint_every: int | None = None  # decisions between checkpoints; None: at every evaluation
     root: str = "runs"  # where run folders go
     name: str | None = None  # the group's folder; None: made of algorithm, environment, settings and time
     resume: Literal["never", "auto"] = "never"  # auto: go on with the newest run of these settings, if any
