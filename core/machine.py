@@ -15,7 +15,7 @@ class Machine:
 
     device: str = "auto"  # cpu, cuda, cuda:N; auto: a GPU for images where there is one, else the CPU
     compile: Literal["auto", "on", "off"] = "auto"  # auto: when the run is long enough to repay it
-    path: Literal["auto", "loop", "vmap"] = "auto"  # seeds in turn or at once; auto: in turn if images
+    path: Literal["auto", "loop", "vmap"] = "auto"  # seeds in turn or at once; auto: in turn for images
     threads: int = 1  # of torch; small networks are often slower with two
 
 
