@@ -35,6 +35,12 @@ Loss: TypeAlias = Callable[..., tuple[Tensor, Metrics]]
 Path: TypeAlias = Literal["loop", "vmap"]
 
 
+class _Turn:
+    """Whose turn it is on the loop: only buffers tell seeds' modules apart, and those are never compiled."""
+
+    seed = 0
+
+
 class Replicas:
     """The networks of all seeds and their optimiser, moved together.
 
@@ -48,6 +54,8 @@ class Replicas:
         path: ``loop`` or ``vmap``, see above.
         compiled: compile the step (worth it from some ten thousand steps on).
     """
+
+    _turn = _Turn()  # of every network: the loss of one may call another, and must meet the same seed's
 
     def __init__(
         self,
@@ -77,7 +85,6 @@ class Replicas:
         self.gradient = torch.zeros_like(self.matrix)
         self.t = torch.zeros(len(seeds), 1, device=self.device)
         self.alive = torch.ones(len(seeds), dtype=torch.bool, device=self.device)
-        self._active = 0
         self._steps: dict[Loss, Callable[..., Any]] = {}
 
     def _move_in(self, first: nn.Module) -> None:
@@ -104,11 +111,12 @@ class Replicas:
             parameter.data = views[name]
         return stacked
 
-    def __call__(self, *inputs: Any, method: str | None = None) -> Any:
+    def __call__(self, *inputs: Any, method: str | None = None, training: bool = False) -> Any:
         """Every seed's output for its own inputs, without gradients: leaves ``[seed, …]`` to ``[seed, …]``.
 
         Args:
             method: the network's method to call instead of the network itself: a policy without its critic, say.
+            training: as while learning: batch norm by this batch, moving its running statistics; dropout drops.
         """
         with torch.no_grad():
             if self._stacked is not None:
@@ -117,7 +125,7 @@ class Replicas:
                     return run(*inputs)
                 doubled = trees.map(lambda leaf: leaf.expand(2, *leaf.shape[1:]), inputs)
                 return trees.map(lambda leaf: leaf[:1], run(*doubled))
-            modules = [self._in_mode(module, training=False) for module in self.modules]
+            modules = [self._in_mode(module, training) for module in self.modules]
             if len(modules) == 1:
                 run = modules[0] if method is None else getattr(modules[0], method)
                 return trees.map(lambda leaf: leaf.unsqueeze(0), run(*trees.of_seed(inputs, 0)))
@@ -144,7 +152,7 @@ class Replicas:
 
     def apply(self, params: Params, *inputs: Any) -> Any:
         """One seed's output under ``params``: what a loss calls."""
-        return functional_call(self._in_mode(self.modules[self._active], training=True), params, inputs)
+        return functional_call(self._in_mode(self.modules[self._turn.seed], training=True), params, inputs)
 
     def _in_mode(self, module: nn.Module, training: bool) -> nn.Module:
         """The module in training or evaluation mode; where modes change nothing, they are not switched."""
@@ -170,14 +178,12 @@ class Replicas:
             return self._step_together(self._steps[loss], rate, batch)
         found = []
         for k in range(len(self.seeds)):
-            self._active = (
-                0 if self.compiled else k
-            )  # only buffers tell modules apart; they are never compiled
+            self._turn.seed = 0 if self.compiled else k
             state = (self.matrix[k], tuple(m[k] for m in self.moments), self.t[k], self.alive[k])
             *new, metrics = self._steps[loss](*state, rate, *trees.of_seed(batch, k))
             self._write(slice(k, k + 1), *new)
             found.append(metrics)
-        self._active = 0
+        self._turn.seed = 0
         return {name: torch.stack([metrics[name] for metrics in found]) for name in found[0]}
 
     def _step_together(self, function: Callable[..., Any], rate: Tensor, batch: Any) -> Metrics:

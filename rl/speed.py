@@ -1,15 +1,13 @@
 """`lab bench speed`: how many environment steps a second, ours against Stable-Baselines3's.
 
-PPO on CartPole-v1 with CleanRL's settings. All contenders take turns within each round, so that whatever else the
-machine does meets all of them, and each round gives its own ratio. Nothing is recorded or evaluated meanwhile.
+PPO on CartPole-v1 with CleanRL's settings. Nothing is recorded or evaluated meanwhile.
 """
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from core import config as settings_file
@@ -18,6 +16,7 @@ from core.errors import UserError
 from core.machine import Machine
 from core.noise import Chance
 from core.tables import markdown, write_between
+from core.timing import Contender, measure
 from rl.agent import Transition
 from rl.agents import ppo
 from rl.baselines import model_of
@@ -26,6 +25,7 @@ from rl.environments import Envs
 from rl.task import Task
 
 ENV, PRESET = "CartPole-v1", "cleanrl"
+ROLLOUT = 512  # environment steps of one seed between two updates
 PARTS = ("acting", "environment", "learning", "rest")
 
 
@@ -36,23 +36,6 @@ class Options:
     seeds: int = 16  # of the contenders that train several
     root: str = "runs"  # the figures are kept in bench/speed.json there
     out: str = ""  # a Markdown file whose part between the marks `bench speed` is rewritten with the table
-
-
-@dataclass(frozen=True)
-class Contender:
-    """One way to train.
-
-    Attributes:
-        run: trains for about that many environment steps over all seeds; the exact number.
-        facts: how it is computed.
-        seconds: spent by part since the beginning; empty where it cannot be told.
-    """
-
-    name: str
-    seeds: int
-    run: Callable[[int], int]
-    facts: Mapping[str, Any]
-    seconds: Mapping[str, float]
 
 
 class Ours:
@@ -151,42 +134,6 @@ def contenders(seeds: int) -> list[Contender]:
     return found
 
 
-def measure(contenders: Sequence[Contender], rounds: int, steps: int) -> list[dict[str, Any]]:
-    """Every contender in every round, warmed up before: steps a second, and how often that is the first one's."""
-    for contender in contenders:
-        contender.run(1), contender.run(1)  # two rollouts: the first compiles
-    before = [dict(contender.seconds) for contender in contenders]
-    speeds, taken = [[] for _ in contenders], [0 for _ in contenders]  # type: list[list[float]], list[int]
-    for number in range(rounds):
-        for k, contender in enumerate(contenders):
-            began = time.perf_counter()
-            done = contender.run(steps)
-            speeds[k].append(done / (time.perf_counter() - began))
-            taken[k] += done
-        told = ", ".join(f"{speed[-1]:,.0f}" for speed in speeds)
-        print(f"round {number + 1} of {rounds}: {told} steps/s", flush=True)
-    return [
-        {
-            "name": contender.name,
-            "seeds": contender.seeds,
-            "facts": dict(contender.facts),
-            "steps_per_second": spread(speed),
-            "ratio": spread([mine / first for mine, first in zip(speed, speeds[0], strict=True)]),
-            # of one rollout of every seed: 512 steps each
-            "milliseconds": {
-                part: 1e3 * (contender.seconds[part] - start) / (taken[k] / contender.seeds / 512)
-                for part, start in before[k].items()
-            },
-        }
-        for k, (contender, speed) in enumerate(zip(contenders, speeds, strict=True))
-    ]
-
-
-def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Middle and ends, and every value."""
-    return {"median": median(values), "min": min(values), "max": max(values), "all": list(values)}
-
-
 def table(found: Sequence[Mapping[str, Any]]) -> str:
     """The figures as Markdown."""
     header = ("PPO by", "seeds", "steps/s, all seeds", "× Stable-Baselines3 [least, most]",
@@ -198,9 +145,9 @@ def table(found: Sequence[Mapping[str, Any]]) -> str:
             (
                 row["name"],
                 str(row["seeds"]),
-                f"{row['steps_per_second']['median']:,.0f}",
+                f"{row['per_second']['median']:,.0f}",
                 f"{ratio['median']:.1f} [{ratio['min']:.1f}, {ratio['max']:.1f}]",
-                *(f"{parts[part]:.1f}" if parts else "" for part in PARTS),
+                *(f"{ROLLOUT * parts[part]:.1f}" if parts else "" for part in PARTS),
             )
         )
     return markdown(header, rows, right=(1, 2, 4, 5, 6, 7))

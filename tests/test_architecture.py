@@ -33,6 +33,7 @@ LAYERS = {
             "optimisers",
             "statistics",
             "tables",
+            "timing",
             "networks/*",
         },  # pure
         {"noise", "replicas", "checkpoint", "config", "tracking", "records"},  # what keeps state

@@ -1,5 +1,7 @@
 """Several networks trained together: each as if it were alone."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -210,3 +212,40 @@ def test_a_network_without_a_numpy_form_acts_through_torch() -> None:
     net = Replicas(lambda: MLP([3, 8, 1], activation="gelu"), [0, 1])
     x = Noise([0, 1], "x").normal(6, 3)
     assert (net.act(x.numpy(), "forward") == net(x).numpy()).all()
+
+
+class Normed(nn.Module):
+    """A network whose running statistics tell the seeds apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.norm = nn.Linear(2, 3), nn.BatchNorm1d(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.norm(self.linear(x))
+        return out
+
+
+def test_a_loss_that_calls_another_network_meets_that_network_of_its_own_seed() -> None:
+    ours, judge = Replicas(Normed, [0, 1], name="ours"), Replicas(Normed, [0, 1], name="judge")
+
+    def loss(params: Any, x: torch.Tensor, judging: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        return judge.apply(judging, ours.apply(params, x)[:, :2]).mean(), {}
+
+    batch = torch.stack([torch.zeros(4, 2), torch.ones(4, 2)])
+    before = [module.norm.running_mean.clone() for module in judge.modules]
+    ours.step(loss, batch, judge.weights(), lr=0.1)
+    after = [module.norm.running_mean for module in judge.modules]
+    assert all(not torch.equal(one, two) for one, two in zip(before, after, strict=True))
+    assert all(int(module.norm.num_batches_tracked) == 1 for module in judge.modules)
+
+
+def test_called_as_while_training_batch_norm_takes_this_batch_and_moves_its_statistics() -> None:
+    net = Replicas(Normed, [0])
+    x = torch.arange(8.0).reshape(1, 4, 2)
+    still = net(x)
+    assert torch.equal(still, net(x))
+    moved = net(x, training=True)
+    assert not torch.equal(still, moved)
+    assert moved.mean().abs() < 1e-5  # of this batch
+    assert not torch.equal(still, net(x))  # the statistics have moved
