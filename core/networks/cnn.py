@@ -76,8 +76,8 @@ class ConvEncoder(Encoder):
         activation: str = "relu",
         initialise: str = "default",
     ) -> None:
-        sides = _halvings(shape)[:-1]
-        convolutions = [(_channels(width, i), *_geometry(side), 1) for i, side in enumerate(sides)]
+        sides = halvings(shape)[:-1]
+        convolutions = [(channels_at(width, i), *geometry(side), 1) for i, side in enumerate(sides)]
         super().__init__(shape, features, convolutions, activation, initialise)
 
 
@@ -100,15 +100,15 @@ class ConvDecoder(Net):
         super().__init__()
         self.shape = tuple(shape)
         self.activation = pick(ACTIVATIONS, activation, "activation")
-        *sides, smallest = _halvings(shape)
-        self.smallest = (_channels(width, len(sides) - 1), *smallest)
+        *sides, smallest = halvings(shape)
+        self.smallest = (channels_at(width, len(sides) - 1), *smallest)
         self.input = nn.Linear(latent, math.prod(self.smallest))
         self.convolutions = nn.ModuleList()
         for i, side in reversed(list(enumerate(sides))):
-            kernel, stride = _geometry(side)
+            kernel, stride = geometry(side)
             # where halving dropped an odd row or column, doubling adds one
             odd = tuple(n % s for n, s in zip(side, stride, strict=True))
-            wide, narrow = _channels(width, i), _channels(width, max(i - 1, 0))
+            wide, narrow = channels_at(width, i), channels_at(width, max(i - 1, 0))
             self.convolutions.append(nn.ConvTranspose2d(wide, narrow, kernel, stride, 1, (odd[0], odd[1])))
         self.out = nn.Conv2d(width, shape[0], 3, padding=1)
         for layer in (self.input, *self.convolutions, self.out):
@@ -124,7 +124,7 @@ class ConvDecoder(Net):
         return logits.reshape(*lead, *self.shape)
 
 
-def _halvings(shape: Sequence[int]) -> list[Side]:
+def halvings(shape: Sequence[int]) -> list[Side]:
     """The sides from (H, W) down to the smallest map: an axis of 8 or more is halved, rounded down."""
     if len(shape) != 3 or shape[0] < 1 or min(shape[1:]) < 8:
         raise UserError(f"images must be (channels, height, width) of at least 8×8, not {tuple(shape)}")
@@ -135,13 +135,13 @@ def _halvings(shape: Sequence[int]) -> list[Side]:
     return sides
 
 
-def _geometry(side: Side) -> tuple[Side, Side]:
+def geometry(side: Side) -> tuple[Side, Side]:
     """Kernel and stride that halve the axes of 8 and more and leave the others, with padding 1."""
     kernel = (4 if side[0] >= 8 else 3, 4 if side[1] >= 8 else 3)
     return kernel, (kernel[0] - 2, kernel[1] - 2)
 
 
-def _channels(width: int, index: int) -> int:
+def channels_at(width: int, index: int) -> int:
     return width * min(1 << index, 8)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from core.networks.net import (
     ACTIVATIONS,
     ARRAY_ACTIVATIONS,
+    SLOPES,
     Array,
     Arrays,
     LayerNorm,
@@ -64,6 +65,26 @@ class MLP(Net):
             x = layer(x)
             x = self.activation(self.norms[place](x) if self.norms else x)
         return self.output_activation(last(x))
+
+    def input_gradient(self, x: Tensor) -> Tensor | None:
+        """∂(sum of the outputs)/∂x by the chain rule written out, [..., in] → [..., in].
+
+        An ordinary forward pass, so its own gradient is one backward pass more and not a double one. None where
+        the activation's slope is not at hand (SLOPES), or with layer norm or an output activation.
+        """
+        slope_of = SLOPES.get(self.activation)
+        if slope_of is None or self.norms or self.output_activation is not ACTIVATIONS["identity"]:
+            return None
+        *hidden, last = self.layers
+        slopes = []
+        for layer in hidden:
+            before = layer(x)
+            slopes.append(slope_of(before))
+            x = self.activation(before)
+        gradient: Tensor = last.weight.sum(-2).expand_as(x)
+        for layer, slope in zip(reversed(hidden), reversed(slopes), strict=True):
+            gradient = (gradient * slope) @ layer.weight
+        return gradient
 
     def in_numpy(self, method: str = "forward") -> Arrays | None:
         linear = [layer for layer in self.layers if isinstance(layer, Linear)]

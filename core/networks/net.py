@@ -55,6 +55,13 @@ ARRAY_ACTIVATIONS: dict[Callable[[Tensor], Tensor], Callable[[Array], Array]] = 
     _same: lambda x: x,
 }
 
+# The slope of an activation at x, where it is a constant between kinks.
+SLOPES: dict[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] = {
+    F.relu: lambda x: (x > 0).to(x.dtype),
+    F.leaky_relu: lambda x: (x > 0).to(x.dtype) * 0.99 + 0.01,
+    _same: torch.ones_like,
+}
+
 # Without parameters and element by element: a leading seed axis means nothing to them.
 ELEMENTWISE = (nn.Tanh, nn.ReLU, nn.ELU, nn.GELU, nn.SiLU, nn.LeakyReLU, nn.Sigmoid, nn.Softplus, nn.Identity)
 
