@@ -16,7 +16,7 @@ from typing import Any
 from core import provenance
 from core.destination import Destination
 from core.errors import UserError
-from core.run_folder import RunFolder
+from core.run_folder import RunFolder, newest_common, room
 
 # Options that say where and how much is recorded, not what is computed: they leave the settings' hash alone.
 APART = {"seed", "seeds", "root", "name", "resume", "quiet", "config"}
@@ -55,6 +55,22 @@ def lay(
         shutil.rmtree(path, ignore_errors=True)
         raise _refused(root, error) from None
     return path, folders
+
+
+def reopened(folder: Path, seeds: Sequence[int], step: int) -> tuple[list[RunFolder], float]:
+    """Its run folders, cut back to the newest checkpoint they have in common, and the seconds it took to there.
+
+    Raises:
+        UserError: there is none, or it is not at `step`.
+    """
+    chosen = newest_common([folder / str(seed) for seed in seeds])
+    if any(whole["step"] != step for _, whole in chosen):
+        raise UserError(f"{folder} resumes at step {chosen[0][1]['step']}, not at {step}")
+    with room(folder):
+        folders = [RunFolder(folder / str(seed)) for seed in seeds]
+        for opened, (path, whole) in zip(folders, chosen, strict=True):
+            opened.cut(path, whole)
+    return folders, float(chosen[0][1]["seconds"])
 
 
 def session() -> dict[str, Any]:

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from core import provenance
 from core.destination import PATIENCE, Destination, WandB, resolve
 from core.errors import UserError
-from core.groups import lay, now, session
+from core.groups import lay, now, reopened, session
 from core.media import edges, grid, histogram, write_png
 from core.mirrors import FINISHING, Mirrors
-from core.noise import States
+from core.noise import State, States
 from core.progress import Progress
 from core.rows import Array, per_seed, plain, to_numpy
 from core.run_folder import RunFolder, newest_common, room
@@ -93,19 +93,13 @@ class Group:
         What was recorded later is taken back, and a W&B run that was offline is written afresh from the rest.
         Without a flag the W&B mode stays what it was.
         """
-        chosen = newest_common([Path(folder) / str(seed) for seed in seeds])
-        if any(whole["step"] != step for _, whole in chosen):
-            raise UserError(f"{folder} resumes at step {chosen[0][1]['step']}, not at {step}")
-        with room(Path(folder)):
-            folders = [RunFolder(Path(folder) / str(seed)) for seed in seeds]
-            for opened, (path, whole) in zip(folders, chosen, strict=True):
-                opened.cut(path, whole)
+        folders, seconds = reopened(Path(folder), seeds, step)
         before = folders[0].run["wandb"]
         if wandb.wandb == "auto" and before["mode"] != "online":
             wandb = replace(wandb, wandb=before["mode"])
         to = resolve(wandb)
         group = cls(Path(folder), folders, to, quiet)
-        group._began -= float(chosen[0][1]["seconds"])
+        group._began -= seconds
         group._saved = step
         group.say(to.line(group.path))
         group.say(f"continuing {group.path.name} at {group.axis} {step}")
@@ -217,6 +211,13 @@ class Group:
         self.alive[i] = False
         self._close(i, "failed", 1, f"{reason} at {self.axis} {step}")
 
+    def complete(self, i: int, best: tuple[int, State], last: tuple[int, State]) -> None:
+        """End seed number `i` alone, as finished: it was trained by itself, and has its own (step, state)s."""
+        for (step, state), is_best in ((best, True), (last, False)):
+            self._folders[i].save(step, state, self.seconds, is_best)
+            self._folders[i].commit(is_best)
+        self._close(i, "finished", 0, None)
+
     def finish(self, status: str = "finished", exit_code: int = 0, error: str | None = None) -> None:
         """Close the record of every live seed and its W&B run; a second call does nothing."""
         self._progress.clear()
@@ -268,9 +269,7 @@ class Mirror:
         self._run.define_metric("*", step_metric=self._axis)
         where = os.path.relpath(self._run.settings.sync_dir, folder.path.resolve())
         folder.update(wandb={**record, "mode": to.mode, "run": where, "synced": False})
-        self._known = (
-            self._run.starting_step
-        )  # rows the server has from before, perhaps past the point resumed from
+        self._known = self._run.starting_step  # rows the server has, perhaps past the point resumed from
         for kind, item in folder.replay() if again else ():
             self.tell(kind, item)
 

@@ -187,3 +187,22 @@ def test_the_best_checkpoint_is_a_copy_of_its_own(tmp_path: Path) -> None:
     }
     others = {"last": (3, {"w": 3}), "previous": (2, {"w": 2})}
     assert kept == {"3": {"best": (1, {"w": 1}), **others}, "7": {"best": (2, {"w": 2}), **others}}
+
+
+def test_a_seed_that_is_complete_stays_so_when_the_others_are_stopped(tmp_path: Path) -> None:
+    """For seeds trained one after the other: the first is done, the second is asked to stop."""
+    made = group(tmp_path, OFFLINE)
+    made.rows(6, [{"eval/return": 4.0}, {}])
+    made.summary(0, {"final/return": 4.0})
+    made.complete(0, best=(5, {"w": 1}), last=(6, {"w": 2}))
+    made.rows(2, [{"eval/return": 9.0}, {"eval/return": 1.0}])
+    made.finish("stopped", 130)
+    three, seven = made.path / "3", made.path / "7"
+    assert [run_json(folder)["status"] for folder in (three, seven)] == ["finished", "stopped"]
+    assert [len(lines(folder / "metrics.jsonl")) for folder in (three, seven)] == [1, 1]
+    assert load(three / "checkpoints" / "best.safetensors") == (5, {"w": 1})
+    assert load(three / "checkpoints" / "last.safetensors") == (6, {"w": 2})
+    assert json.loads((three / "summary.json").read_text())["final/return"] == 4.0
+    assert not list((seven / "checkpoints").iterdir())
+    codes = [next(r["exit"]["exit_code"] for r in records(f) if r["type"] == "exit") for f in (three, seven)]
+    assert codes == [0, 130]
