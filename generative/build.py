@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
+from core import catalogue
 from core.errors import UserError, nearest
 from core.machine import Machine, facts_of
-from generative.files import Images
+from generative.files import Dataset, Points
 from generative.trainer import Spec, Trainer
 
 REPAYS = 20_000  # updates, over all seeds, from which compiling saves more seconds than it takes
@@ -24,20 +25,41 @@ def module_of(algorithm: str) -> Any:
     return importlib.import_module(f"generative.trainers.{name}")
 
 
-def decide(machine: Machine, seeds: int, steps: int) -> dict[str, Any]:
+def serving_points() -> list[str]:
+    """The trainers whose tags say that their data may be points."""
+    known = catalogue.algorithms().values()
+    return [a.id for a in known if a.suite == "generative" and "points" in a.tags.get("data", "")]
+
+
+def decide(machine: Machine, seeds: int, steps: int, dataset: Dataset) -> dict[str, Any]:
     """The facts to record and to build from."""
-    return facts_of(machine, images=True, seeds=seeds, repays=steps * seeds >= REPAYS)
+    images = not isinstance(dataset, Points)
+    return facts_of(machine, images=images, seeds=seeds, repays=steps * seeds >= REPAYS)
 
 
 def trainer_of(
-    algorithm: str, config: Any, images: Images, seeds: tuple[int, ...], steps: int, facts: Mapping[str, Any]
+    algorithm: str,
+    config: Any,
+    dataset: Dataset,
+    seeds: tuple[int, ...],
+    steps: int,
+    facts: Mapping[str, Any],
 ) -> Trainer:
-    """The trainer for these images, built as the facts say."""
-    channels, height, width = images.train.shape[1:]
+    """The trainer for these images or points, built as the facts say.
+
+    Raises:
+        UserError: they are points and it serves images alone; those that serve points are named.
+    """
+    points = isinstance(dataset, Points)
+    if points and algorithm not in (able := serving_points()):
+        raise UserError(
+            f"{algorithm} models images and {dataset.name} is points; {' and '.join(able)} take them"
+        )
+    mean = torch.from_numpy(dataset.train.mean(axis=0, dtype="float64"))
     spec = Spec(
         seeds=seeds,
-        shape=(channels, height, width),
-        pixel_mean=torch.from_numpy(images.train.mean(axis=0, dtype="float64") / 255).float(),
+        shape=dataset.train.shape[1:],
+        pixel_mean=(mean if points else mean / 255).float(),
         steps=steps,
         device=facts["device"],
         path=facts["path"],

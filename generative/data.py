@@ -1,4 +1,4 @@
-"""Data sets of images, and the batches a trainer sees: ``[seed, batch, C, H, W]`` in [0, 1]."""
+"""Data sets, and the batches a trainer sees: images ``[seed, batch, C, H, W]`` in [0, 1], or points."""
 
 import gzip
 import hashlib
@@ -18,8 +18,8 @@ from torch import Tensor
 
 from core.errors import UserError, nearest
 from core.noise import Noise, States
-from generative import files
-from generative.files import Images
+from generative import files, points
+from generative.files import Dataset, Images, Points
 from generative.trainer import Binarise
 
 DATASETS: dict[str, str] = {
@@ -27,6 +27,11 @@ DATASETS: dict[str, str] = {
     "mnist": "70,000 handwritten digits of 28x28 pixels (LeCun, Cortes, Burges)",
     "fashion-mnist": "70,000 pieces of clothing of 28x28 pixels (Xiao, Rasul, Vollgraf 2017)",
     "binarized-mnist": "MNIST binarised once (Larochelle & Murray 2011): black and white, 60,000 to train on",
+    "ring": "8 Gaussians on a circle of radius 1, sigma 0.01 (as in PacGAN); 100,000 points in the plane",
+    "grid": "25 Gaussians at {-4, -2, 0, 2, 4}², sigma 0.05 (as in PacGAN); 100,000 points",
+    "ring-wgan-gp": "the ring of WGAN-GP's toy experiments: radius 2, sigma 0.02, then divided by 1.414",
+    "grid-wgan-gp": "the grid of WGAN-GP's toy experiments: PacGAN's, divided by 2.828",
+    "swiss-roll": "a spiral with noise of 0.25, divided by 7.5 (as in WGAN-GP); 100,000 points",
     "FOLDER": "a folder of images, e.g. --data photos/; subfolders are classes, or train/ and test/",
     "FILE.npy": "your own array [N, H, W] or [N, H, W, C] or [N, C, H, W]; 0..255, or floats in 0..1",
     "FILE.npz": "your own arrays 'train' and 'test', or 'images'; 'labels' may stand beside them",
@@ -35,7 +40,7 @@ DATASETS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Data:
-    data: str = "digits"  # digits, mnist, fashion-mnist, binarized-mnist, a folder, an .npy or .npz file
+    data: str = "digits"  # a name that lab list shows, e.g. mnist or ring; a folder, an .npy or .npz file
     data_dir: str = ""  # folder with the data set's files; empty: $LAB_DATA/<name>, then the download cache
     size: int = 0  # resize images to squares of this many pixels; 0: as they are
     channels: int = 0  # 1 grey, 3 colour; 0: as they are
@@ -69,7 +74,7 @@ IDX: dict[str, _Idx] = {
 }
 
 
-def load(options: Data) -> Images:
+def load(options: Data) -> Dataset:
     """The data set that ``options.data`` names.
 
     Raises:
@@ -77,14 +82,15 @@ def load(options: Data) -> Images:
     """
     name = options.data
     if name in LOADERS:
-        images = LOADERS[name](name, options.data_dir)
-        if options.size or options.channels:
-            train, test = (
-                files.as_pixels(part, options.size, options.channels, name)
-                for part in (images.train, images.test)
-            )
-            images = replace(images, train=train, test=test)
-        return images
+        found = LOADERS[name](name, options.data_dir)
+        if not (options.size or options.channels):
+            return found
+        if isinstance(found, Points):
+            raise UserError(f"{name} is a set of points; --size and --channels are for images")
+        train, test = (
+            files.as_pixels(part, options.size, options.channels, name) for part in (found.train, found.test)
+        )
+        return replace(found, train=train, test=test)
     if Path(name).suffix in (".npy", ".npz") or "/" in name or Path(name).is_dir():
         return files.read(Path(name).expanduser(), options.size, options.channels)
     raise UserError(f"unknown data set {name!r}{nearest(name, LOADERS)}")
@@ -138,11 +144,13 @@ def _binarized_mnist(name: str, data_dir: str) -> Images:
     return Images(name, np.concatenate([pixels["train"], pixels["valid"]]), pixels["test"])
 
 
-LOADERS: dict[str, Callable[[str, str], Images]] = {
+LOADERS: dict[str, Callable[[str, str], Dataset]] = {
     "digits": _digits,
     "mnist": _idx,
     "fashion-mnist": _idx,
     "binarized-mnist": _binarized_mnist,
+    **{name: lambda name, data_dir: points.mixture(name) for name in points.MIXTURES},
+    "swiss-roll": lambda name, data_dir: points.swiss_roll(name),
 }
 
 
@@ -181,7 +189,12 @@ def _fetch(name: str, url: str) -> Path:
 
 
 def held_still(pixels: np.ndarray, binarise: Binarise) -> Tensor:
-    """uint8 ``[N, C, H, W]`` as float32 in [0, 1]; unless "none", binarised by one lasting draw."""
+    """uint8 ``[N, C, H, W]`` as float32 in [0, 1]; unless "none", binarised by one lasting draw.
+
+    Points, float32 ``[N, 2]``, are what they are.
+    """
+    if pixels.dtype == np.float32:
+        return torch.from_numpy(pixels.copy())
     images = torch.from_numpy(pixels.astype(np.float32)) / 255
     if binarise == "none":
         return images
@@ -189,36 +202,36 @@ def held_still(pixels: np.ndarray, binarise: Binarise) -> Tensor:
 
 
 class Batches:
-    """Endless batches of the training images, every epoch in a new order, each seed in its own.
+    """Endless batches of the training images or points, every epoch in a new order, each seed in its own.
 
     Dynamic binarisation draws every pixel anew each time an image is seen. The last images of an epoch that
     do not fill a batch are left out of it.
 
     Args:
-        pixels: uint8 ``[N, C, H, W]``.
+        examples: images, uint8 ``[N, C, H, W]``, or points, float32 ``[N, 2]``.
         seeds: the run's seeds.
-        batch: images per seed and step.
+        batch: images or points per seed and step.
         binarise: "none", "static" (one draw for the whole run) or "dynamic".
-        device: where the images are kept and drawn.
+        device: where they are kept and drawn.
     """
 
     def __init__(
         self,
-        pixels: np.ndarray,
+        examples: np.ndarray,
         seeds: Sequence[int],
         batch: int,
         binarise: Binarise,
         device: str | torch.device = "cpu",
     ) -> None:
-        if not 0 < batch <= len(pixels):
-            raise UserError(
-                f"--batch {batch} does not fit {len(pixels)} training images; use 1 to {len(pixels)}"
-            )
-        still = (
-            held_still(pixels, "static") * 255 if binarise == "static" else torch.from_numpy(pixels.copy())
-        )
-        self.pixels = still.to(device=device, dtype=torch.uint8)
-        self.batch, self.dynamic = batch, binarise == "dynamic"
+        self.images, count = examples.dtype == np.uint8, len(examples)
+        if not 0 < batch <= count:
+            what = "images" if self.images else "points"
+            raise UserError(f"--batch {batch} does not fit {count} training {what}; use 1 to {count}")
+        still = torch.from_numpy(examples.copy())
+        if self.images and binarise == "static":
+            still = (held_still(examples, "static") * 255).to(torch.uint8)
+        self.examples = still.to(device)
+        self.batch, self.dynamic = batch, self.images and binarise == "dynamic"
         self.order_noise = Noise(seeds, "data")  # on the CPU: the same order on every device
         self.pixel_noise = Noise(seeds, "binarise", device)
         self._new_epoch(-1)
@@ -226,14 +239,17 @@ class Batches:
     def _new_epoch(self, epoch: int) -> None:
         self.epoch, self.offset = epoch + 1, 0
         self._before = self.order_noise.state_dict()
-        self.order = self.order_noise.permutation(len(self.pixels)).to(self.pixels.device)
+        self.order = self.order_noise.permutation(len(self.examples)).to(self.examples.device)
 
     def next(self) -> Tensor:
-        """float32 ``[seed, batch, C, H, W]`` in [0, 1]."""
-        if self.offset + self.batch > len(self.pixels):
+        """float32: images ``[seed, batch, C, H, W]`` in [0, 1], or points ``[seed, batch, 2]``."""
+        if self.offset + self.batch > len(self.examples):
             self._new_epoch(self.epoch)
-        images = self.pixels[self.order[:, self.offset : self.offset + self.batch]].float() / 255
+        drawn = self.examples[self.order[:, self.offset : self.offset + self.batch]]
         self.offset += self.batch
+        if not self.images:
+            return drawn
+        images = drawn.float() / 255
         return self.pixel_noise.bernoulli(images) if self.dynamic else images
 
     def state_dict(self) -> States:

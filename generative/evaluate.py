@@ -21,7 +21,10 @@ from core.statistics import student_interval
 from core.tracking import Group
 from generative.build import trainer_of
 from generative.data import held_still
-from generative.data import load as load_images
+from generative.data import load as load_data
+from generative.drawing import scatter
+from generative.files import Dataset, Points
+from generative.loop import scores
 from generative.metrics import negative_log_likelihood
 from generative.train import settings_of
 from generative.trainer import LikelihoodTrainer, Metrics, Trainer, evaluation_noise
@@ -34,8 +37,8 @@ class Evaluation:
     """Options of `lab eval`."""
 
     samples: int = 5_000  # importance samples per image for the likelihood; 0: the bound alone
-    images: int = 0  # how many test images, from the first; 0: all
-    checkpoint: Which = "last"  # last, or best: the one with the best bound on the test set
+    images: int = 0  # how many test images (or points), from the first; 0: all
+    checkpoint: Which = "last"  # last, or best: the one that did best on the test set
     threads: int = 1  # of torch
 
 
@@ -43,30 +46,32 @@ class Evaluation:
 class Sampling:
     """Options of `lab sample`."""
 
-    count: int = 64  # images per seed of the run
-    out: str = "samples.png"  # a .png grid, or an .npz with `images` [seed, count, C, H, W] in [0, 1]
-    seed: int = 0  # of the noise; the same seed gives the same images
-    checkpoint: Which = "last"  # last, or best: the one with the best bound on the test set
+    count: int = 64  # images or points per seed of the run
+    out: str = (
+        "samples.png"  # a .png, or an .npz with `images` [seed, count, C, H, W] or `points` [seed, count, 2]
+    )
+    seed: int = 0  # of the noise; the same seed gives the same ones
+    checkpoint: Which = "last"  # last, or best: the one that did best on the test set
 
 
 @dataclass(frozen=True)
 class Model:
-    """The trained models of some seeds of one run, and the images they are tested on."""
+    """The trained models of some seeds of one run, and the data they are tested on."""
 
     trainer: Trainer
     seeds: tuple[int, ...]
-    test: Tensor  # [N, C, H, W] as the trainer sees images
+    dataset: Dataset
+    test: Tensor  # [N, C, H, W] as the trainer sees images, or [N, 2]
 
     def sample(self, count: int = 64, seed: int = 0) -> NDArray[np.float32]:
-        """New images ``[seed, count, C, H, W]`` in [0, 1]; the same ``seed`` gives the same ones."""
+        """New images ``[seed, count, C, H, W]`` in [0, 1], or points ``[seed, count, 2]``, as ``seed`` has it."""
         noise = evaluation_noise([mix(seed, own) for own in self.seeds], "samples", self.test.device)
         images: NDArray[np.float32] = self.trainer.sample(count, noise).cpu().numpy()
         return images
 
     def evaluate(self, images: int = 0) -> Metrics:
         """``eval/*`` ``[seed]`` of the first test images (0: all), as during training."""
-        noise = evaluation_noise(self.seeds, "figures", self.test.device)
-        return self.trainer.evaluate(self.test[: images or None], noise)
+        return scores(self.trainer, self.dataset, self.test[: images or None], self.seeds)
 
     def negative_log_likelihood(self, samples: int = 5_000, images: int = 0) -> Tensor:
         """Nats per test image ``[seed, N]``, by importance sampling.
@@ -102,13 +107,13 @@ def load(query: str | Sequence[Record], root: str = "runs", checkpoint: Which = 
         raise UserError(f"{records[0].id} is no run of a generative model; see `lab runs`")
     seeds = tuple(record.seed for record in records)
     data, options, _, config = settings_of(records[0]).values
-    images = load_images(data)
+    dataset = load_data(data)
     facts = {**records[0].run["facts"], "compile": False}
     if facts["device"] != "cpu" and not torch.cuda.is_available():
         facts["device"] = "cpu"
-    trainer = trainer_of(records[0].algorithm, config, images, seeds, options.steps, facts)
+    trainer = trainer_of(records[0].algorithm, config, dataset, seeds, options.steps, facts)
     trainer.load_state_dict([state["trainer"] for state in _states(records, checkpoint)])
-    return Model(trainer, seeds, held_still(images.test, trainer.binarise).to(facts["device"]))
+    return Model(trainer, seeds, dataset, held_still(dataset.test, trainer.binarise).to(facts["device"]))
 
 
 def _states(records: Sequence[Record], checkpoint: Which) -> list[dict[str, Any]]:
@@ -118,7 +123,7 @@ def _states(records: Sequence[Record], checkpoint: Which) -> list[dict[str, Any]
 
 
 def main(records: Sequence[Record], argv: Sequence[str]) -> int:
-    """`lab eval RUN`: the bound and the likelihood on the test set, per seed and over seeds."""
+    """`lab eval RUN`: the scores and the likelihood on the test set, per seed and over seeds."""
     options: Evaluation = settings_file.parse([Evaluation], argv, prog="lab eval RUN").values[0]
     if options.samples < 0 or options.images < 0:
         raise UserError("--samples and --images cannot be negative")
@@ -129,7 +134,9 @@ def main(records: Sequence[Record], argv: Sequence[str]) -> int:
         likelihood = model.negative_log_likelihood(options.samples, options.images)
         found[f"nll@{options.samples}"] = likelihood.mean(dim=1)
     count = min(options.images or len(model.test), len(model.test))
-    print(f"{records[0].group}: {count} test images, {options.checkpoint} checkpoint, nats per image")
+    what = "points" if isinstance(model.dataset, Points) else "images"
+    unit = ", nats per image" if isinstance(model.trainer, LikelihoodTrainer) else ""
+    print(f"{records[0].group}: {count} test {what}, {options.checkpoint} checkpoint{unit}")
     for line in table(model.seeds, {name: value.double().cpu().numpy() for name, value in found.items()}):
         print(line)
     return 0
@@ -150,22 +157,26 @@ def table(seeds: Sequence[int], columns: dict[str, NDArray[np.float64]]) -> list
 
 
 def sample(records: Sequence[Record], argv: Sequence[str]) -> int:
-    """`lab sample RUN`: new images as a grid or as arrays."""
+    """`lab sample RUN`: new images as a grid, new points drawn over real ones, or either as arrays."""
     options: Sampling = settings_file.parse([Sampling], argv, prog="lab sample RUN").values[0]
     out = Path(options.out)
     if options.count < 1:
         raise UserError(f"--count is {options.count}; it must be at least 1")
     if out.suffix not in (".png", ".npz"):
         raise UserError(f"--out {out} ends neither in .png (a grid) nor in .npz (arrays)")
-    images = load(records, checkpoint=options.checkpoint).sample(options.count, options.seed)
+    model = load(records, checkpoint=options.checkpoint)
+    samples = model.sample(options.count, options.seed)
+    what = "points" if isinstance(model.dataset, Points) else "images"
     try:
         if out.suffix == ".npz":
-            np.savez_compressed(out, images=images, seeds=np.array([record.seed for record in records]))
+            arrays: dict[str, Any] = {what: samples, "seeds": np.array(model.seeds)}
+            np.savez_compressed(out, **arrays)
         else:
-            write_png(out, stacked([grid(of_seed) for of_seed in images]))
+            drawn = scatter(torch.from_numpy(samples), model.test).numpy() if what == "points" else samples
+            write_png(out, stacked([grid(of_seed) for of_seed in drawn]))
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror or error}") from None
-    print(f"{out}: {options.count} images of each of {len(images)} seeds of {records[0].group}")
+    print(f"{out}: {options.count} {what} of each of {len(samples)} seeds of {records[0].group}")
     return 0
 
 

@@ -3,6 +3,7 @@
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -25,6 +26,23 @@ class Images:
     train_labels: np.ndarray | None = None
     test_labels: np.ndarray | None = None
     notes: tuple[str, ...] = ()  # what was skipped or changed while reading, for the person to see
+
+
+@dataclass(frozen=True)
+class Points:
+    """One data set of points in the plane: float32 ``[N, 2]`` in units of its own."""
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+    centres: np.ndarray | None = (
+        None  # [M, 2]: of the Gaussians it is a mixture of in equal parts, if it is one
+    )
+    sigma: float = 0.0  # their standard deviation along each axis
+    notes: tuple[str, ...] = ()  # for the person to see
+
+
+Dataset: TypeAlias = Images | Points
 
 
 def read(path: Path, size: int, channels: int) -> Images:

@@ -1,37 +1,43 @@
-"""What is trained here: a trainer on its images, every seed of a run at once. core/training.py does the rest."""
+"""What is trained here: a trainer on its data, every seed of a run at once. core/training.py does the rest."""
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from core import trees
 from core.averages import Averages
-from core.noise import Noise, States
+from core.noise import States
 from core.tracking import Group
 from core.training import Check
-from generative.data import Batches
+from generative.data import Batches, held_still
+from generative.drawing import scatter
+from generative.files import Dataset, Points
+from generative.metrics import coverage
 from generative.trainer import Metrics, Trainer, evaluation_noise
 
 PICTURED = 32  # test images among the pictures of an evaluation
+COUNTED = 2_500  # generated points among which modes are counted (Lin et al. 2018, section 4.1)
 
 
 class Fitting:
-    """A trainer and its images, and everything that must be saved to go on exactly.
+    """A trainer and its data, and everything that must be saved to go on exactly.
 
-    A step is one update; the record counts the training images that one seed has been shown.
+    A step is one update; the record counts the training images or points that one seed has been shown.
 
     Args:
         trainer: what learns.
-        batches: the training images.
-        test: held-out images ``[N, C, H, W]`` as the trainer sees them, on its device.
+        batches: the training data.
+        dataset: where those come from; what it holds out is evaluated on.
         seeds: the run's seeds.
     """
 
-    stride, shown, selected = 1, "train/bound", "eval/bound"
+    stride = 1
 
-    def __init__(self, trainer: Trainer, batches: Batches, test: Tensor, seeds: Sequence[int]) -> None:
-        self.trainer, self.batches, self.test, self.seeds = trainer, batches, test, seeds
-        self.scale = trainer.batch
+    def __init__(self, trainer: Trainer, batches: Batches, dataset: Dataset, seeds: Sequence[int]) -> None:
+        self.trainer, self.batches, self.dataset, self.seeds = trainer, batches, dataset, seeds
+        self.scale, self.shown, self.selected = trainer.batch, trainer.shown, trainer.selected
+        self.test = held_still(dataset.test, trainer.binarise).to(batches.examples.device)
         self.parts: dict[str, trees.Stateful] = {"trainer": trainer, "batches": batches}
 
     def begin(self) -> None:
@@ -43,7 +49,7 @@ class Fitting:
 
     def evaluate(self, step: int, last: bool, check: Check) -> Metrics:
         """``eval/*`` of the test set, with the same noise each time: training is left as it was."""
-        found = self.trainer.evaluate(self.test, self._noise("figures"))
+        found = scores(self.trainer, self.dataset, self.test, self.seeds)
         check()
         return found
 
@@ -52,12 +58,10 @@ class Fitting:
         found = {f"weights/{name}": value for name, value in self.trainer.weights().items()}
         found |= {f"gradients/{name}": value for name, value in self.trainer.gradients().items()}
         group.histograms(at, found)
-        pictures = self.trainer.pictures(self.test[:PICTURED], self._noise("pictures"))
-        for name, images in pictures.items():
-            group.images(at, name, images)
-
-    def _noise(self, purpose: str) -> Noise:
-        return evaluation_noise(self.seeds, purpose, self.test.device)
+        noise = evaluation_noise(self.seeds, "pictures", self.test.device)
+        for name, images in self.trainer.pictures(self.test[:PICTURED], noise).items():
+            points = images.shape[2:] == (2,)
+            group.images(at, name, scatter(images, self.test) if points else images)
 
     def state_dict(self) -> States:
         return trees.states_of(self.parts)
@@ -65,3 +69,14 @@ class Fitting:
     def load_state_dict(self, states: States) -> None:
         """Go on where ``state_dict`` was taken, in the middle of an epoch."""
         trees.load_states(self.parts, states)
+
+
+def scores(trainer: Trainer, dataset: Dataset, test: Tensor, seeds: Sequence[int]) -> Metrics:
+    """``eval/*`` ``[seed]``, with the same noise each time; of a mixture of Gaussians its modes are counted too."""
+    found = trainer.evaluate(test, evaluation_noise(seeds, "figures", test.device))
+    if isinstance(dataset, Points) and dataset.centres is not None:
+        samples = trainer.sample(COUNTED, evaluation_noise(seeds, "modes", test.device))
+        centres = torch.from_numpy(dataset.centres).to(samples.device)
+        counted = coverage(samples, centres, dataset.sigma)
+        found |= {f"eval/{name}": value for name, value in counted.items()}
+    return found

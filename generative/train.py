@@ -20,8 +20,8 @@ from core.sessions import Again, begun, cadence, check, recorded, resumable
 from core.tracking import Group
 from core.training import Training
 from generative.build import decide, module_of, trainer_of
-from generative.data import Batches, Data, held_still, load
-from generative.files import Images
+from generative.data import Batches, Data, load
+from generative.files import Dataset
 from generative.loop import Fitting
 from generative.trainer import Trainer
 
@@ -53,15 +53,15 @@ def main(argv: list[str]) -> int:
     check(options)
     if options.resume == "auto" and (folder := begun(algorithm, settings, options)):
         return proceed(folder, Again(**asdict(wandb), quiet=options.quiet))
-    images = load(data)
-    facts = decide(machine, len(options.seeds), options.steps)
+    dataset = load(data)
+    facts = decide(machine, len(options.seeds), options.steps, dataset)
     threads.use(machine.threads)
-    trainer, batches = build(algorithm, config, images, options, facts)
+    trainer, batches = build(algorithm, config, dataset, options, facts)
     group = Group.create(
         root=Path(options.root),
         suite="generative",
         algorithm=algorithm,
-        task=images.name,
+        task=dataset.name,
         settings=recorded(algorithm, settings),
         seeds=options.seeds,
         axis="examples_seen",
@@ -71,10 +71,10 @@ def main(argv: list[str]) -> int:
         facts=facts,
         quiet=options.quiet,
     )
-    group.say(f"{algorithm} on {images.name}: {settings.changed() or 'all settings at their defaults'}")
-    for note in images.notes:
+    group.say(f"{algorithm} on {dataset.name}: {settings.changed() or 'all settings at their defaults'}")
+    for note in dataset.notes:
         group.say(note)
-    return run(trainer, batches, images, group, options)
+    return run(trainer, batches, dataset, group, options)
 
 
 def read(algorithm: str, module: Any, flags: Sequence[str]) -> Settings:
@@ -90,25 +90,24 @@ def read(algorithm: str, module: Any, flags: Sequence[str]) -> Settings:
 
 
 def build(
-    algorithm: str, config: Any, images: Images, options: Options, facts: dict[str, Any]
+    algorithm: str, config: Any, dataset: Dataset, options: Options, facts: dict[str, Any]
 ) -> tuple[Trainer, Batches]:
-    """A trainer for these images, and its batches of them."""
-    trainer = trainer_of(algorithm, config, images, options.seeds, options.steps, facts)
-    batches = Batches(images.train, options.seeds, trainer.batch, trainer.binarise, facts["device"])
+    """A trainer for these images or points, and its batches of them."""
+    trainer = trainer_of(algorithm, config, dataset, options.seeds, options.steps, facts)
+    batches = Batches(dataset.train, options.seeds, trainer.batch, trainer.binarise, facts["device"])
     return trainer, batches
 
 
 def run(
     trainer: Trainer,
     batches: Batches,
-    images: Images,
+    dataset: Dataset,
     group: Group,
     options: Options,
     resumed: States | None = None,
 ) -> int:
     """Train, from the start or from ``resumed``; whatever happens, the record is closed and says so."""
-    test = held_still(images.test, trainer.binarise).to(batches.pixels.device)
-    fitting = Fitting(trainer, batches, test, group.seeds)
+    fitting = Fitting(trainer, batches, dataset, group.seeds)
     training = Training(fitting, group, options.steps, cadence(options))
     try:
         if resumed is not None:
@@ -140,10 +139,10 @@ def proceed(folder: Path, again: Again) -> int:
     facts = runs[0].run["facts"]
     data, options, _, config = settings_of(runs[0]).values
     options = replace(options, seeds=tuple(record.seed for record in runs))
-    images = load(data)
+    dataset = load(data)
     step, states = Group.restore(folder, options.seeds)
     threads.use(facts["threads"])
-    trainer, batches = build(runs[0].algorithm, config, images, options, facts)
+    trainer, batches = build(runs[0].algorithm, config, dataset, options, facts)
     group = Group.reopen(
         folder,
         options.seeds,
@@ -152,7 +151,7 @@ def proceed(folder: Path, again: Again) -> int:
         command=["lab", "resume", folder.name],
         quiet=again.quiet,
     )
-    return run(trainer, batches, images, group, options, states)
+    return run(trainer, batches, dataset, group, options, states)
 
 
 if __name__ == "__main__":

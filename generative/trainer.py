@@ -7,6 +7,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 import torch
 from torch import Tensor
 
+from core.errors import UserError
 from core.noise import Noise, States
 
 Binarise: TypeAlias = Literal["none", "dynamic", "static"]
@@ -15,26 +16,43 @@ Binarise: TypeAlias = Literal["none", "dynamic", "static"]
 Metrics: TypeAlias = dict[str, Tensor]
 """Name to one detached value per seed, ``[seed]``."""
 
+ImageShape: TypeAlias = tuple[int, int, int]
+"""C, H, W of one image."""
+
 
 @dataclass(frozen=True)
 class Spec:
     """What a trainer is told beside its settings."""
 
     seeds: tuple[int, ...]
-    shape: tuple[int, int, int]  # C, H, W of one image
-    pixel_mean: Tensor  # [C, H, W] in [0, 1]: the mean training image
+    shape: tuple[int, ...]  # of one example: (C, H, W) of an image, (2,) of a point
+    pixel_mean: Tensor  # [*shape]: the mean training image, in [0, 1], or the mean point
     steps: int  # updates the whole run makes: what schedules are measured by
     device: str = "cpu"
     path: Literal["loop", "vmap"] = "loop"
     compiled: bool = False
 
+    @property
+    def image(self) -> ImageShape:
+        """The shape of an image; UserError where the data are points."""
+        if len(self.shape) != 3:
+            raise UserError("this trainer models images, and the data are points")
+        channels, height, width = self.shape
+        return channels, height, width
+
 
 @runtime_checkable
 class Trainer(Protocol):
-    """One generative model per seed, trained together. Images are float32 in [0, 1]."""
+    """One generative model per seed, trained together.
+
+    Images are float32 ``[C, H, W]`` in [0, 1]. A trainer whose ``TAGS["data"]`` says "points" serves those too:
+    float32 ``[2]`` in data units, and what is said of images below holds of them.
+    """
 
     batch: int  # training images per seed and step
-    binarise: Binarise  # how the data are turned black and white before the trainer sees them
+    binarise: Binarise  # how images are turned black and white before the trainer sees them
+    shown: str  # the metric of ``step`` that stands beside the progress; "": none
+    selected: str  # the score of ``evaluate`` that chooses the best checkpoint; "": the last is kept alone
 
     def step(self, batch: Tensor) -> Metrics:
         """One update of every seed on ``[seed, batch, C, H, W]``; ``train/*``."""
@@ -49,7 +67,7 @@ class Trainer(Protocol):
         ...
 
     def pictures(self, images: Tensor, noise: Noise) -> dict[str, Tensor]:
-        """Images to look at while training, by name: each ``[seed, n, C, H, W]`` in [0, 1]."""
+        """What to look at while training, by name: each ``[seed, n, C, H, W]`` in [0, 1], or ``[seed, n, 2]``."""
         ...
 
     def weights(self) -> dict[str, Tensor]:
@@ -71,6 +89,19 @@ class LikelihoodTrainer(Trainer, Protocol):
 
     def log_weights(self, images: Tensor, samples: int, noise: Noise) -> Tensor:
         """log p(x, z) − log q(z|x) of ``[seed, B, C, H, W]`` for K draws of z: ``[seed, K, B]``."""
+        ...
+
+
+@runtime_checkable
+class Encoder(Trainer, Protocol):
+    """A trainer whose model gives images a place in a latent space: what a map of that space is drawn from."""
+
+    def codes(self, images: Tensor) -> Tensor:
+        """Where images ``[N, C, H, W]`` lie: ``[seed, N, latent]``."""
+        ...
+
+    def generate(self, z: Tensor) -> Tensor:
+        """Images ``[seed, n, C, H, W]`` of standard normal ``[seed, n, latent]``; ``sample`` draws these."""
         ...
 
 

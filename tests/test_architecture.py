@@ -49,11 +49,11 @@ LAYERS = {
         {"train", "evaluate", "benchmark", "audit", "baselines", "speed"},
     ],
     "generative": [
-        {"trainer", "losses", "metrics"},
+        {"trainer", "losses", "metrics", "drawing"},
         {"data", "features"},
         {"trainers/*"},
         {"loop"},
-        {"train", "evaluate", "benchmark"},
+        {"train", "evaluate", "benchmark", "collapse"},
     ],
 }
 UNLISTED = 1  # a new file is one that keeps state until it is listed

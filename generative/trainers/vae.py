@@ -1,21 +1,19 @@
 """Variational autoencoder: encoder and decoder trained on one likelihood bound (Kingma & Welling 2014)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.errors import UserError
 from core.gradients import Params
-from core.networks.cnn import ConvDecoder, ConvEncoder
-from core.networks.mlp import MLP
 from core.noise import Noise, States
 from core.optimisers import Adam
 from core.replicas import Replicas
 from core.schedules import first_part, schedule
 from generative import losses
+from generative.autoencoder import build
 from generative.trainer import Binarise, Metrics, Spec
 
 TAGS: dict[str, str] = {"model": "latent variables", "likelihood": "bounded", "data": "images"}
@@ -56,61 +54,17 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "lab": {"digits": {"beta": 0.5}},  # sharper pictures; the bound itself suffers a little
 }
 
-Shape = tuple[int, int, int]  # C, H, W
-
-
-class Autoencoder(nn.Module):
-    """Both networks as one module with one optimiser: ``net({"encoder": x})``, ``net({"decoder": z})``."""
-
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, shape: Shape, flat: bool) -> None:
-        super().__init__()
-        self.encoder, self.decoder, self.shape, self.flat = encoder, decoder, shape, flat
-
-    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Images ``[…, C, H, W]`` to ``[…, 2·latent]``; codes ``[…, latent]`` to logits ``[…, C, H, W]``."""
-        if "encoder" in inputs:
-            x = inputs["encoder"]
-            code: Tensor = self.encoder(x.flatten(-3) if self.flat else x)
-            return code
-        logits: Tensor = self.decoder(inputs["decoder"])
-        return logits.unflatten(-1, self.shape) if self.flat else logits
-
-
-def mlp(config: Config, shape: Shape) -> Autoencoder:
-    pixels = shape[0] * shape[1] * shape[2]
-    encoder = MLP((pixels, *config.hidden, 2 * config.latent), config.activation, initialise="xavier")
-    decoder = MLP((config.latent, *reversed(config.hidden), pixels), config.activation, initialise="xavier")
-    return Autoencoder(encoder, decoder, shape, flat=True)
-
-
-def conv(config: Config, shape: Shape) -> Autoencoder:
-    features = ConvEncoder(shape)
-    encoder = nn.Sequential(features, nn.Linear(features.out_features, 2 * config.latent))
-    return Autoencoder(encoder, ConvDecoder(config.latent, shape), shape, flat=False)
-
-
-NETS: dict[str, Callable[[Config, Shape], Autoencoder]] = {"mlp": mlp, "conv": conv}
-
-
-def build(config: Config, spec: Spec) -> Autoencoder:
-    """The network; its output bias starts at the mean training image, as Burda et al. 2016 do."""
-    net = NETS[config.net](config, spec.shape)
-    bias = [weight for name, weight in net.decoder.named_parameters() if name.endswith("bias")][-1]
-    mean = spec.pixel_mean.cpu()
-    mean = mean.flatten() if bias.numel() == mean.numel() else mean.mean(dim=(1, 2))
-    with torch.no_grad():
-        bias.copy_(torch.logit(mean, eps=1e-3))
-    return net
-
 
 class VAE:
     """q(z|x) = N(mean, variance), p(z) = N(0, 1), p(x|z) = Bernoulli: one of each per seed."""
+
+    shown, selected = "train/bound", "eval/bound"
 
     def __init__(self, spec: Spec, config: Config) -> None:
         self.spec, self.config = spec, config
         self.batch, self.binarise = config.batch, config.binarise
         self.net = Replicas(
-            lambda: build(config, spec),
+            lambda: build(config, spec.image, spec.pixel_mean, code=2 * config.latent),
             spec.seeds,
             optimiser=Adam(eps=config.eps),
             clip=config.clip,
@@ -166,16 +120,22 @@ class VAE:
         posterior = losses.gaussian_log_density(z, mean, log_variance)
         return losses.bernoulli_log_likelihood(logits, images[:, None]) + prior - posterior
 
+    def codes(self, images: Tensor) -> Tensor:
+        """The posterior's mean of images ``[N, C, H, W]``: ``[seed, N, latent]``."""
+        return self._posterior(self.net({"encoder": self._of_every_seed(images)}))[0]
+
+    def generate(self, z: Tensor) -> Tensor:
+        """p(x = 1 | z): ``[seed, n, latent]`` to ``[seed, n, C, H, W]``."""
+        return torch.sigmoid(self.net({"decoder": z.to(self.spec.device)}))
+
     def sample(self, count: int, noise: Noise) -> Tensor:
-        """p(x = 1 | z) for z from the prior: ``[seed, count, C, H, W]``."""
-        z = noise.normal(count, self.config.latent).to(self.spec.device)
-        return torch.sigmoid(self.net({"decoder": z}))
+        """Images ``[seed, count, C, H, W]`` of z drawn from the prior."""
+        return self.generate(noise.normal(count, self.config.latent))
 
     def pictures(self, images: Tensor, noise: Noise) -> dict[str, Tensor]:
         """Samples, and reconstructions from the posterior's mean, each beside its original."""
         x = self._of_every_seed(images)
-        mean, _ = self._posterior(self.net({"encoder": x}))
-        pairs = torch.stack([x, torch.sigmoid(self.net({"decoder": mean}))], dim=2).flatten(1, 2)
+        pairs = torch.stack([x, self.generate(self.codes(images))], dim=2).flatten(1, 2)
         return {"samples": self.sample(64, noise), "reconstructions": pairs}
 
     def _of_every_seed(self, images: Tensor) -> Tensor:
