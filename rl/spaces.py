@@ -1,27 +1,23 @@
 """From spaces to networks: what reads an observation (torso), and what an action is drawn from (head).
 
-The only place that asks which kind a space is. A head is pure: its verbs are functions of the network's
-output, and of noise that is handed in; any leading axes; nothing branches on data, so they compile and vmap.
+The only place that asks which kind a space is.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from gymnasium import spaces
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.errors import UserError
 from core.networks.cnn import NatureCNN
 from core.networks.mlp import MLP
 from core.networks.net import INITIALISERS, Arrays, Chain, Net, pick
-from rl.agent import Array
+from rl.heads import Categorical, DiagonalGaussian, Head, StateDependentGaussian
 
-Values = TypeVar("Values", Tensor, Array)
 Kind: TypeAlias = Literal["states", "pixels", "vector"]
 
 
@@ -120,164 +116,43 @@ def torso(
     Raises:
         UserError: another space.
     """
-    how = kind(space)
+    how, out = kind(space), width(space, hidden, features)
     if how == "pixels":
         pixels = Pixels(space.shape)
-        return Chain(pixels, NatureCNN(pixels.shape, features, initialise=initialise)), features
+        return Chain(pixels, NatureCNN(pixels.shape, features, initialise=initialise)), out
     reader: Net = OneHot(int(space.n), int(space.start)) if how == "states" else Flat(space.shape)
-    size = int(space.n) if how == "states" else math.prod(space.shape)
     if not hidden:
-        return Chain(reader), size
+        return Chain(reader), out
     gain = pick(INITIALISERS, initialise, "initialiser")[1]
-    mlp = MLP((size, *hidden), activation, activation, initialise, gain_out=gain)
-    return Chain(reader, mlp), hidden[-1]
+    mlp = MLP((width(space, ()), *hidden), activation, activation, initialise, gain_out=gain)
+    return Chain(reader, mlp), out
 
 
-class Head(Protocol):
-    """A distribution over actions, given the output ``[…, out]`` of ``layer``."""
-
-    @property
-    def noise(self) -> Literal["gumbel", "normal"]:
-        """What ``sample`` wants to be handed."""
-        ...
-
-    @property
-    def noise_shape(self) -> tuple[int, ...]:
-        """Its shape behind the leading axes."""
-        ...
-
-    def layer(self, features: int, gain: float = 0.01) -> nn.Module:
-        """The last part of the network, from ``[…, features]`` to what the other verbs read."""
-        ...
-
-    def sample(self, out: Values, noise: Values) -> Values:
-        """Tensors or NumPy arrays alike."""
-        ...
-
-    def mode(self, out: Values) -> Values: ...
-
-    def log_prob(self, out: Tensor, action: Tensor) -> Tensor:
-        """``[…]``, of an action as it was sampled, before any clipping."""
-        ...
-
-    def entropy(self, out: Tensor) -> Tensor: ...
-
-    def executed(self, action: Array) -> Array:
-        """The action as the environment takes it."""
-        ...
+def width(space: Any, hidden: Sequence[int], features: int = 512) -> int:
+    """How many features ``torso`` gives for the same arguments."""
+    how = kind(space)
+    if how == "pixels":
+        return features
+    if hidden:
+        return hidden[-1]
+    return int(space.n) if how == "states" else math.prod(space.shape)
 
 
-@dataclass(frozen=True)
-class Categorical:
-    """One of ``n`` actions with probability softmax(out); actions are int64 from 0."""
+def head(space: Any, *, initial_log_std: float = 0.0, noise_features: int = 0) -> Head:
+    """The distribution for actions of this space: Discrete or Box; UserError for another.
 
-    n: int
-    start: int = 0  # of the environment's own numbering
-
-    noise: Literal["gumbel"] = "gumbel"
-
-    @property
-    def noise_shape(self) -> tuple[int, ...]:
-        return (self.n,)
-
-    def layer(self, features: int, gain: float = 0.01) -> nn.Module:
-        return MLP((features, self.n), gain_out=gain)
-
-    def sample(self, out: Values, noise: Values) -> Values:
-        """argmax(logits + g): the Gumbel-max trick (Gumbel 1954)."""
-        chosen: Values = (out + noise).argmax(-1)
-        return chosen
-
-    def mode(self, out: Values) -> Values:
-        chosen: Values = out.argmax(-1)
-        return chosen
-
-    def log_prob(self, out: Tensor, action: Tensor) -> Tensor:
-        return F.log_softmax(out, -1).gather(-1, action.long().unsqueeze(-1)).squeeze(-1)
-
-    def entropy(self, out: Tensor) -> Tensor:
-        log_p = F.log_softmax(out, -1)
-        # An action ruled out by a logit of −inf adds 0, not 0 · −inf.
-        return -(log_p.exp() * log_p.clamp(min=torch.finfo(out.dtype).min)).sum(-1)
-
-    def executed(self, action: Array) -> Array:
-        return action.astype(np.int64, copy=False) + self.start
-
-
-class LogStd(Net):
-    """Appends one learned log σ per action dimension, the same in every state: ``[…, d]`` to ``[…, 2d]``."""
-
-    stacks = True
-
-    def __init__(self, size: int, initial: float = 0.0) -> None:
-        super().__init__()
-        self.log_std = nn.Parameter(torch.full((size,), initial))
-
-    def forward(self, mean: Tensor) -> Tensor:
-        lead = self.log_std.shape[:-1]  # (S,) when stacked
-        log_std = self.log_std.reshape(*lead, *[1] * (mean.dim() - 1 - len(lead)), -1)
-        return torch.cat((mean, log_std.expand_as(mean)), -1)
-
-    def in_numpy(self, method: str = "forward") -> Arrays | None:
-        if self.log_std.dim() != 2:
-            return None
-        log_std = self.log_std.detach().numpy()  # [S, d]
-
-        def forward(mean: Array) -> Array:
-            row = log_std.reshape(len(log_std), *[1] * (mean.ndim - 2), -1)
-            return np.concatenate((mean, np.broadcast_to(row, mean.shape)), -1)
-
-        return forward
-
-
-@dataclass(frozen=True)
-class DiagonalGaussian:
-    """Independent normals: ``out`` is mean and log σ, ``[…, 2d]``; actions are ``[…, d]``, unbounded.
-
-    Bounds are met by clipping what is executed; the log-probability is that of the unclipped action.
+    Args:
+        initial_log_std: of Gaussian policies.
+        noise_features: how many features the noise is a function of (gSDE); 0: it is independent of them.
     """
-
-    space: spaces.Box
-    initial_log_std: float = 0.0
-
-    noise: Literal["normal"] = "normal"
-
-    @property
-    def noise_shape(self) -> tuple[int, ...]:
-        return (math.prod(self.space.shape),)
-
-    def layer(self, features: int, gain: float = 0.01) -> nn.Module:
-        size = self.noise_shape[0]
-        return Chain(MLP((features, size), gain_out=gain), LogStd(size, self.initial_log_std))
-
-    def sample(self, out: Values, noise: Values) -> Values:
-        half = self.noise_shape[0]
-        deviation: Any = np.exp(out[..., half:]) if isinstance(out, np.ndarray) else out[..., half:].exp()
-        action: Values = out[..., :half] + deviation * noise
-        return action
-
-    def mode(self, out: Values) -> Values:
-        mean: Values = out[..., : self.noise_shape[0]]
-        return mean
-
-    def log_prob(self, out: Tensor, action: Tensor) -> Tensor:
-        mean, log_std = out.chunk(2, -1)
-        away = (action - mean) * (-log_std).exp()
-        return -(0.5 * away.square() + log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
-
-    def entropy(self, out: Tensor) -> Tensor:
-        return (out.chunk(2, -1)[1] + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
-
-    def executed(self, action: Array) -> Array:
-        shaped = action.reshape(*action.shape[:-1], *self.space.shape)
-        bounded: Array = np.clip(shaped, self.space.low, self.space.high).astype(self.space.dtype, copy=False)
-        return bounded
-
-
-def head(space: Any, *, initial_log_std: float = 0.0) -> Head:
-    """The distribution for actions of this space: Discrete or Box; UserError for another."""
-    if isinstance(space, spaces.Discrete):
-        return Categorical(int(space.n), int(space.start))
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
+        if noise_features:
+            return StateDependentGaussian(space, noise_features, initial_log_std)
         return DiagonalGaussian(space, initial_log_std)
+    if isinstance(space, spaces.Discrete) and not noise_features:
+        return Categorical(int(space.n), int(space.start))
+    if isinstance(space, spaces.Discrete):
+        raise UserError(
+            f"state-dependent noise is for actions in a Box of floats, not {space}; set --sde-every 0"
+        )
     raise UserError(f"no agent takes the action space {space}; ppo takes Discrete and Box of floats")

@@ -8,22 +8,18 @@ Schulman et al. 2017. With ρ = π(a|s) / π_old(a|s) and A estimated by GAE(λ)
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from core import trees
 from core.gradients import Params
-from core.noise import Chance, Noise, States
+from core.noise import Noise, States
 from core.optimisers import Adam
-from core.replicas import Replicas
 from core.schedules import schedule
-from rl import spaces
-from rl.actor_critic import ActorCritic
-from rl.agent import Array, Memory, Metrics, Spec, Transition
+from rl.actor_critic import Actor, estimated, explained
+from rl.agent import Metrics, Spec, Transition
 from rl.losses import approximate_kl, clipped_surrogate, clipped_value_error, standardised
-from rl.returns import gae
-from rl.rollout import Rollout, by_seed, by_time
+from rl.rollout import Rollout
 
 TAGS = {"model": "free", "kind": "policy", "policy": "on", "spaces": "any -> discrete, box"}
 
@@ -47,7 +43,9 @@ class Config:
     adam_eps: float = 1e-5  # Adam's ε
     hidden: tuple[int, ...] = (64, 64)  # widths of actor and critic
     activation: str = "tanh"  # of the hidden layers
+    orthogonal: bool = True  # first weights; false: PyTorch's own
     initial_log_std: float = 0.0  # of Gaussian policies, at the start
+    sde_every: int = 0  # steps that one matrix of state-dependent noise (gSDE) is held; 0: independent noise
 
 
 _CLEANRL = {"envs": 4, "rollout": 128, "batch": 128, "epochs": 4, "lr": 2.5e-4, "lr_schedule": "linear",
@@ -61,9 +59,13 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "Acrobot-v1": {"envs": 16, "rollout": 256, "epochs": 4, "gae_lambda": 0.94, "steps": 1_000_000, **_NORMALISE},
         "MountainCar-v0": {"envs": 16, "rollout": 16, "epochs": 4, "gae_lambda": 0.98, "steps": 1_000_000,
                            **_NORMALISE},
-        "Pendulum-v1": {"envs": 4, "rollout": 1024, "gamma": 0.9, "lr": 1e-3, "steps": 100_000},
+        "Pendulum-v1": {"envs": 4, "rollout": 1024, "gamma": 0.9, "lr": 1e-3, "sde_every": 4, "steps": 100_000},
         "LunarLander-v3": {"envs": 16, "rollout": 1024, "epochs": 4, "gamma": 0.999, "gae_lambda": 0.98,
                            "entropy_weight": 0.01, "steps": 1_000_000},
+        "MountainCarContinuous-v0": {"envs": 1, "rollout": 8, "batch": 256, "gamma": 0.9999, "gae_lambda": 0.9,
+                                     "lr": 7.77e-5, "clip": 0.1, "value_weight": 0.19, "entropy_weight": 0.00429,
+                                     "max_grad_norm": 5.0, "orthogonal": False, "initial_log_std": -3.29,
+                                     "sde_every": 8, "steps": 20_000, **_NORMALISE},
     },
     "cleanrl": dict.fromkeys(("CartPole-v1", "Acrobot-v1", "MountainCar-v0"), _CLEANRL),  # ppo.py
 }  # fmt: skip
@@ -86,20 +88,10 @@ class Batch(NamedTuple):
     target: Tensor  # of the value
 
 
-class PPO:
+class PPO(Actor):
     def __init__(self, spec: Spec, config: Config) -> None:
+        super().__init__(spec, config, Adam(eps=config.adam_eps))
         self.spec, self.config, self.step = spec, config, 0
-        self.head = spaces.head(spec.action_space, initial_log_std=config.initial_log_std)
-        self.net = Replicas(
-            lambda: ActorCritic(spec.observation_space, self.head, config.hidden, config.activation),
-            spec.seeds,
-            optimiser=Adam(eps=config.adam_eps),
-            clip=config.max_grad_norm,
-            device=spec.device,
-            path=spec.path,
-            compiled=spec.compiled,
-        )
-        self.nets = {"net": self.net}
         self.order = Noise(spec.seeds, "minibatches", spec.device)
         self.rollout = Rollout(config.rollout, len(spec.seeds))
         self.parts: dict[str, trees.Stateful] = {
@@ -109,21 +101,6 @@ class PPO:
         }
         self.lr = schedule(config.lr_schedule, config.lr)
         self.clip = schedule(config.clip_schedule, config.clip)
-
-    def memory(self, envs: int) -> Memory:
-        return ()
-
-    def act(
-        self, obs: Array, memory: Memory, *, start: Array, explore: Chance | None
-    ) -> tuple[Array, Memory]:
-        out = self.net.act(obs, "policy")  # [S, E, out]
-        if explore is None:
-            return self.head.mode(out), memory
-        noise: Array = getattr(explore, self.head.noise)(out.shape[1], *self.head.noise_shape)
-        return self.head.sample(out, noise), memory
-
-    def executed(self, action: Array) -> Array:
-        return self.head.executed(action)
 
     def learn(self, transition: Transition) -> Metrics:
         self.rollout.add(transition)
@@ -135,24 +112,11 @@ class PPO:
 
     def _update(self, steps: Transition, lr: float, clip: float) -> Metrics:
         """Several passes over one rollout; ``steps`` leaves are ``[T, S, E, …]``."""
-        obs, next_obs, action = (
-            by_seed(leaf, self.spec.device) for leaf in (steps.obs, steps.next_obs, steps.action)
-        )
-        out, value = self.net(obs)  # [S, T·E, …]: as the policy was while acting
-        next_value = self.net(next_obs, method="value")
-        gamma = self.config.gamma
-        advantage = gae(
-            steps.reward.astype(np.float32),
-            (gamma * ~steps.terminated).astype(np.float32),
-            (gamma * self.config.gae_lambda * ~(steps.terminated | steps.truncated)).astype(np.float32),
-            by_time(value, steps.reward),
-            by_time(next_value, steps.reward),
-        )
-        advantages = by_seed(advantage, self.spec.device)
-        batch = Batch(obs, action, self.head.log_prob(out, action), value, advantages, advantages + value)
-        metrics = self._passes(batch, lr, torch.full((len(self.spec.seeds),), clip, device=self.spec.device))
-        left = 1 - advantages.var(1) / (advantages + value).var(1)
-        return {**metrics, "value/explained": left.cpu()}
+        found = estimated(self.net, steps, self.config.gamma, self.config.gae_lambda)
+        log_prob = self.head.log_prob(found.out, found.action)
+        batch = Batch(found.obs, found.action, log_prob, found.value, found.advantage, found.target)
+        metrics = self._passes(batch, lr, torch.full((self.seeds,), clip, device=self.spec.device))
+        return {**metrics, "value/explained": explained(found)}
 
     def _passes(self, batch: Batch, lr: float, clip: Tensor) -> Metrics:
         """Every epoch in a new order, cut into minibatches; the mean of their metrics."""
