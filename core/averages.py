@@ -27,9 +27,13 @@ class Averages:
 
     def add_one(self, seed_index: int, name: str, value: float) -> None:
         """Remember one number of one seed."""
+        self.add_sum(seed_index, name, value, 1)
+
+    def add_sum(self, seed_index: int, name: str, total: float, count: int) -> None:
+        """Remember ``count`` numbers of one seed by their sum."""
         sums, counts = self._sums[seed_index], self._counts[seed_index]
-        sums[name] = sums.get(name, 0.0) + value
-        counts[name] = counts.get(name, 0) + 1
+        sums[name] = sums.get(name, 0.0) + total
+        counts[name] = counts.get(name, 0) + count
 
     def flush(self) -> list[dict[str, float]]:
         """The means since the last flush, one mapping per seed, and a fresh start."""

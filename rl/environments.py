@@ -13,7 +13,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces, wrappers
+from gymnasium import wrappers
 from gymnasium.utils import seeding
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from numpy.typing import NDArray
@@ -22,9 +22,9 @@ from core.errors import UserError, nearest
 from core.noise import States
 from rl.book import Book, Ended, Step
 from rl.cartpole import CartPole
+from rl.known import known
 from rl.loading import arguments, class_in, in_one_line, registering
 from rl.normalising import Moments, RewardScale, standardise
-from rl.planning import Model, model_of
 from rl.rows import Array, AsyncRows, Bools, Origin, Rows, SeededEnv, SyncRows
 from rl.spaces import kind
 from rl.task import Task
@@ -104,7 +104,7 @@ class Envs:
 
     Attributes:
         observation_space, action_space: of one environment.
-        model: the environment's own transition table, or None.
+        known: its transition table and its map, or None; model: the table to plan on, or None.
         time_limit: decisions after which the task cuts an episode, or None.
         obs, start: what the last reset, step or load left to act on, and where it begins an episode.
         notes: lines a person should see, such as a resume that is not exact.
@@ -129,7 +129,8 @@ class Envs:
         probe = self._make()
         self.observation_space, self.action_space = probe.observation_space, probe.action_space
         self.time_limit = _limit(probe)
-        self.model = _model(probe)
+        self.known = known(probe)
+        self.model = self.known and self.known.model
         probe.close()
         if task.vector == "own" and (task.env != "CartPole-v1" or task.env_args or render):
             raise UserError("--vector own is for plain CartPole-v1; use --vector sync or async")
@@ -289,11 +290,3 @@ def _limit(env: gym.Env[Any, Any]) -> int | None:
     """After how many decisions the task cuts an episode."""
     name = "_max_episode_steps"
     return int(env.get_wrapper_attr(name)) if env.has_wrapper_attr(name) else None
-
-
-def _model(env: gym.Env[Any, Any]) -> Model | None:
-    """The table of an environment that has one."""
-    table, start = (getattr(env.unwrapped, name, None) for name in ("P", "initial_state_distrib"))
-    if not isinstance(table, dict) or start is None or not isinstance(env.observation_space, spaces.Discrete):
-        return None
-    return model_of(table, start)

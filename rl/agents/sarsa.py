@@ -1,0 +1,50 @@
+"""SARSA: a table of action values, learned on-policy from the action that is truly taken next.
+
+Rummery & Niranjan 1994; Sutton & Barto 2018, section 6.4:
+
+    Q(s, a) ← Q(s, a) + α [ r + γ Q(s', a') − Q(s, a) ],   a' chosen by the policy that acts, before this update.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rl.tabular import Table, Values
+
+TAGS = {"model": "free", "kind": "value", "policy": "on", "spaces": "discrete -> discrete"}
+
+
+@dataclass(frozen=True)
+class Config:
+    gamma: float = 0.99  # discount
+    lr: float = 0.5  # step size α at the start
+    lr_end: float = 0.01  # and at the end
+    lr_schedule: str = "exponential"  # from lr to lr_end: constant, linear, cosine, exponential
+    epsilon: float = 1.0  # chance of a random action at the start
+    epsilon_end: float = (
+        0.0  # and at the end, on a straight line; what is learnt is worth this much exploring
+    )
+    initial: float = 0.0  # every value before anything was learned
+
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "lab": {
+        "CliffWalking-v1": {"gamma": 1.0, "epsilon": 0.1, "epsilon_end": 0.1},
+    },
+}
+
+
+def update(
+    q: Values, state: int, action: int, reward: float, discount: float,
+    next_state: int, next_action: int, epsilon: float, lr: float,
+) -> float:  # fmt: skip
+    """Moves ``q`` [state, action] by α times the error, which it returns; ``discount`` is 0 after an end."""
+    error = reward + discount * q[next_state, next_action] - q[state, action]
+    q[state, action] += lr * error
+    return float(error)
+
+
+class Sarsa(Table):
+    id, rule, waits = "sarsa", staticmethod(update), True
+
+
+AGENT = Sarsa
