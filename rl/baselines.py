@@ -4,126 +4,53 @@ Its environments, sampling and updates are its own; ours are the settings, the r
 trained one after the other. Its checkpoints hold weights to evaluate, not a state to go on from.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from stable_baselines3 import PPO
-from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.type_aliases import RolloutBufferSamples
+from stable_baselines3.common.type_aliases import TrainFreq
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
-from torch import nn
 
 from core import threads
 from core.errors import UserError
 from core.machine import Machine
-from core.networks.net import pick
 from core.noise import State, mix
-from core.schedules import schedule
 from core.sessions import Again, begun, cadence, check, recorded
 from core.stopping import Stopped, Stopping
 from core.tracking import Group
 from rl import spaces
-from rl.agents import ppo
 from rl.environments import Envs, make
 from rl.guest import GuestPolicy, Player, Recorder
 from rl.playing import Scores, nothing
+from rl.recipes import RECIPES
 from rl.task import Task
 from rl.train import Options, evaluated, proceed, read
 
-BASELINES: dict[str, str] = {"sb3-ppo": "proximal policy optimisation"}
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU, "gelu": nn.GELU, "silu": nn.SiLU, "leaky-relu": nn.LeakyReLU,
-}  # fmt: skip
-
-VECTORS: dict[str, Callable[[list[Any]], VecEnv]] = {"sync": DummyVecEnv, "async": SubprocVecEnv}
-
-
-def ppo_arguments(config: ppo.Config, pixels: bool) -> dict[str, Any]:
-    """Our names for the settings of PPO to Stable-Baselines3's."""
-    lr, clip = schedule(config.lr_schedule, config.lr), schedule(config.clip_schedule, config.clip)
-    return {
-        "learning_rate": lambda left: lr(1 - left),  # theirs run from 1 to 0
-        "clip_range": lambda left: clip(1 - left),
-        "clip_range_vf": (lambda left: clip(1 - left)) if config.clip_value else None,
-        "n_steps": config.rollout,
-        "batch_size": config.batch,
-        "n_epochs": config.epochs,
-        "gamma": config.gamma,
-        "gae_lambda": config.gae_lambda,
-        "vf_coef": config.value_weight,
-        "ent_coef": config.entropy_weight,
-        "normalize_advantage": config.normalise_advantage,
-        "max_grad_norm": config.max_grad_norm,
-        "policy_kwargs": {
-            "net_arch": [] if pixels else list(config.hidden),
-            "activation_fn": pick(ACTIVATIONS, config.activation, "activation"),
-            "log_std_init": config.initial_log_std,
-            "optimizer_kwargs": {"eps": config.adam_eps},
-        },
-    }
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How one algorithm of Stable-Baselines3 is made from our settings, and what it logs under which of our names.
-
-    ``Config`` and ``PRESETS`` are those of our agent of the same name, so that both train with the same numbers.
-    """
-
-    model: type[OnPolicyAlgorithm]
-    Config: type[Any]
-    PRESETS: Mapping[str, Mapping[str, dict[str, Any]]]
-    arguments: Callable[[Any, bool], dict[str, Any]]  # of the settings, and whether it sees pictures
-    metrics: Mapping[str, tuple[str, int]]  # its name to ours, and the sign
-
-
-RECIPES: dict[str, Recipe] = {
-    "sb3-ppo": Recipe(
-        PPO,
-        ppo.Config,
-        ppo.PRESETS,
-        ppo_arguments,
-        {
-            "train/policy_gradient_loss": ("loss/policy", 1),
-            "train/value_loss": ("loss/value", 1),
-            "train/entropy_loss": ("policy/entropy", -1),
-            "train/approx_kl": ("policy/kl", 1),
-            "train/clip_fraction": ("policy/clip_fraction", 1),
-            "train/explained_variance": ("value/explained", 1),
-        },
-    ),
+BASELINES: dict[str, str] = {
+    "sb3-a2c": "advantage actor-critic",
+    "sb3-dqn": "deep Q-network",
+    "sb3-ppo": "proximal policy optimisation",
 }
 
-
-class Breakable(RolloutBuffer):
-    """A rollout whose minibatches can be broken off, so that nobody waits for a long update to end."""
-
-    def __init__(self, *args: Any, check: Callable[[], None], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.check = check
-
-    def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
-        for part in super().get(batch_size):
-            self.check()
-            yield part
+NEVER = 10**9  # iterations between lines of their own log
+VECTORS: dict[str, Callable[[list[Any]], VecEnv]] = {"sync": DummyVecEnv, "async": SubprocVecEnv}
 
 
 def model_of(
     algorithm: str, config: Any, task: Task, envs: int, seed: int, check: Callable[[], None] = nothing
-) -> OnPolicyAlgorithm:
+) -> OnPolicyAlgorithm | OffPolicyAlgorithm:
     """An untrained model in environments of its own.
 
     Args:
         seed: of the run; neighbouring seeds share no environment's episodes.
-        check: called between minibatches; what it raises ends the training.
+        check: called before each gradient step; what it raises ends the training.
 
     Raises:
         UserError: it cannot serve these spaces or settings.
@@ -135,17 +62,28 @@ def model_of(
             vector, norm_obs=task.normalise_obs, norm_reward=task.normalise_reward, gamma=config.gamma
         )
     pixels = spaces.kind(vector.observation_space, task.env) == "pixels"
-    arguments = recipe.arguments(config, pixels)
-    buffer: dict[str, Any] = {"rollout_buffer_class": Breakable, "rollout_buffer_kwargs": {"check": check}}
     policy = "CnnPolicy" if pixels else "MlpPolicy"
     chance = mix("stable-baselines3", seed) % 2**31
     try:
-        model = recipe.model(policy, vector, seed=chance, device="cpu", **arguments, **buffer)
+        arguments = recipe.arguments(config, envs, pixels)
+        model = recipe.model(policy, vector, seed=chance, device="cpu", **arguments)
+    except UserError:
+        vector.close()
+        raise
     except (AssertionError, NotImplementedError, ValueError) as error:
         vector.close()
         raise UserError(f"{algorithm} cannot train on {task.env} with these settings: {error}") from error
     model.set_logger(Logger(folder=None, output_formats=[]))
+    model.policy.optimizer.register_step_pre_hook(lambda *_: check())
     return model
+
+
+def stretch(model: OnPolicyAlgorithm | OffPolicyAlgorithm) -> int:
+    """How many steps it takes, all environments at once, before it learns."""
+    if isinstance(model, OnPolicyAlgorithm):
+        return model.n_steps
+    assert isinstance(model.train_freq, TrainFreq)
+    return model.train_freq.frequency
 
 
 @dataclass(frozen=True)
@@ -169,7 +107,9 @@ class Seed(BaseCallback):
         task = replace(run.task, vector="sync")
         self.yard = Envs(task, [seed], options.envs)  # never stepped: twins of it are evaluated in
         self.learner = model_of(run.algorithm, run.config, run.task, options.envs, seed, run.check)
-        self.policy: Any = GuestPolicy([self.learner.policy])
+        self.policy: Any = GuestPolicy([self.learner])
+        self.stretch = stretch(self.learner)  # steps between updates
+        self.taken = 0  # of them
         self.recorder = Recorder(
             run.group,
             index,
@@ -179,16 +119,18 @@ class Seed(BaseCallback):
             Player(self._score, self._state),
         )
 
-    def train(self) -> tuple[State, State]:
-        """From the first step to the last scores; what to keep of its end and of its best moment."""
+    def train(self) -> None:
+        """From the first step to the last scores; its record is closed then, unless it failed."""
         try:
-            self.learner.learn(self.run.options.steps, self)
+            self.learner.learn(self.run.options.steps, self, log_interval=NEVER)
         except ValueError as error:
             if "to satisfy the constraint" not in str(error):  # torch's distributions, of what is not finite
                 raise
             self.run.group.fail(self.recorder.index, "its policy is not finite", self.recorder.step)
         self.recorder.finish()
-        return self._state(), self.recorder.best_state
+        if self.recorder.alive:
+            last = self.run.options.steps, self._state()
+            self.run.group.complete(self.recorder.index, self.recorder.best_moment, last)
 
     def close(self) -> None:
         self.yard.close()
@@ -201,7 +143,8 @@ class Seed(BaseCallback):
         for info in self.locals["infos"]:
             if ended := info.get("episode"):
                 self.recorder.add({"episode/return": ended["r"], "episode/length": ended["l"]})
-        if self.learner.rollout_buffer.pos + 1 == self.learner.n_steps:  # it learns first
+        self.taken += 1
+        if self.taken == self.stretch:  # it learns first
             return self.recorder.alive
         self.recorder.due()
         return self.recorder.alive and not self.recorder.done
@@ -212,7 +155,9 @@ class Seed(BaseCallback):
         if "train/n_updates" in logged:
             self.recorder.add({ours: sign * logged[theirs] for theirs, (ours, sign) in metrics.items()})
             logged.clear()
+        if self.taken == self.stretch:
             self.recorder.due()
+        self.taken = 0
 
     _on_training_end = _on_rollout_start  # the last update
 
@@ -274,16 +219,12 @@ def main(argv: list[str]) -> int:
 
 def train(run: Run) -> int:
     """One seed after the other; 1 if one of them failed."""
-    kept: list[tuple[State, State]] = []
     for index in range(len(run.options.seeds)):
         seed = Seed(run, index)
         try:
-            kept.append(seed.train())
+            seed.train()
         finally:
             seed.close()
-    if run.group.alive.any():
-        run.group.checkpoint(run.options.steps, [best for _, best in kept], best=True)
-        run.group.checkpoint(run.options.steps, [last for last, _ in kept])
     run.group.finish()
     return 0 if run.group.alive.all() else 1
 

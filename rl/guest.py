@@ -14,24 +14,23 @@ from core.noise import Chance, State, States
 from core.sessions import Cadence
 from core.tracking import FATAL, Group
 from rl.agent import Array, Memory
+from rl.exploration import epsilon_greedy
 from rl.playing import Scores
 
+EPSILON = "exploration_rate"  # as DQN calls it, which acts at random so often; others have none
 
-class Predictor(Protocol):
-    """A policy as Stable-Baselines3 makes them."""
 
-    def predict(self, observation: Any, *, deterministic: bool) -> tuple[Any, Any]: ...
+class Model(Protocol):
+    """What Stable-Baselines3 trains."""
 
-    def state_dict(self) -> Any: ...
-
-    def load_state_dict(self, state_dict: Any) -> Any: ...
+    policy: Any
 
 
 class GuestPolicy:
     """The policies of all seeds, to be evaluated as ours are."""
 
-    def __init__(self, policies: Sequence[Predictor]) -> None:
-        self.policies = list(policies)
+    def __init__(self, models: Sequence[Model]) -> None:
+        self.models = list(models)
 
     def memory(self, envs: int) -> Memory:
         return ()
@@ -39,23 +38,32 @@ class GuestPolicy:
     def act(
         self, obs: Array, memory: Memory, *, start: Array, explore: Chance | None
     ) -> tuple[Array, Memory]:
-        """Greedily, or by torch's global chance: they know no other."""
+        """Greedily, or exploring: a policy by torch's global chance, as they know no other, values by ε."""
         greedy = explore is None
-        pairs = zip(self.policies, obs, strict=True)
-        return np.stack([policy.predict(rows, deterministic=greedy)[0] for policy, rows in pairs]), memory
+        pairs = zip(self.models, obs, strict=True)
+        action = np.stack([model.policy.predict(rows, deterministic=greedy)[0] for model, rows in pairs])
+        if explore is None or (rate := getattr(self.models[0], EPSILON, None)) is None:
+            return action, memory
+        count = self.models[0].policy.action_space.n
+        return epsilon_greedy(np.eye(count)[action], rate, explore.uniform(obs.shape[1], 1 + count)), memory
 
     def executed(self, action: Array) -> Array:
         return action
 
     def state_dict(self) -> States:
         return [
-            {"weights": {name: value.clone() for name, value in policy.state_dict().items()}}
-            for policy in self.policies
+            {
+                "weights": {name: value.clone() for name, value in model.policy.state_dict().items()},
+                "epsilon": getattr(model, EPSILON, None),
+            }
+            for model in self.models
         ]
 
     def load_state_dict(self, states: States) -> None:
-        for policy, state in zip(self.policies, states, strict=True):
-            policy.load_state_dict(state["weights"])
+        for model, state in zip(self.models, states, strict=True):
+            model.policy.load_state_dict(state["weights"])
+            if hasattr(model, EPSILON):
+                setattr(model, EPSILON, state["epsilon"])
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ class Recorder:
         self.cadence, self.player = cadence, player
         self.averages = Averages(1)
         self.step = 0  # environment steps so far
-        self.best, self.best_state = -np.inf, State()
+        self.best, self.best_moment = -np.inf, (0, State())  # the score, and the step and what was kept there
         self._timed = (0, group.seconds)  # step and seconds at the last row
 
     @property
@@ -138,7 +146,7 @@ class Recorder:
     def _score(self, last: bool) -> dict[str, Any]:
         found = {name: value[0] for name, value in self.player.score(self.step, last).items()}
         if found["eval/return"] > self.best:
-            self.best, self.best_state = float(found["eval/return"]), self.player.state()
+            self.best, self.best_moment = float(found["eval/return"]), (self.step, self.player.state())
             best = {"value": self.best, "step": self.step}
             self.group.summary(self.index, {"best": {"eval/return": best}})
         self._write({name: value for name, value in found.items() if value.ndim == 0})

@@ -17,7 +17,7 @@ ONLY = {
     "wandb": {"core/tracking.py", "core/records.py"},
     "gymnasium": {"rl/environments.py", "rl/spaces.py", "rl/worlds.py", "rl/audit.py"},
     "tyro": {"core/config.py"},
-    "stable_baselines3": {"rl/baselines.py", "rl/audit.py"},
+    "stable_baselines3": {"rl/baselines.py", "rl/recipes.py", "rl/audit.py"},
     "ray": {"core/launch.py"},
 }
 
@@ -39,13 +39,13 @@ LAYERS = {
         {"noise", "replicas", "checkpoint", "config", "tracking", "records"},  # what keeps state
         {"tasks/*"},
         {"fit"},
-        {"cli", "report", "launch", "dashboard/*", "benchmark", "demo"},  # doors
+        {"cli", "report", "launch", "dashboard/*", "benchmark", "demo", "making", "suites"},  # doors
     ],
     "rl": [
         {"agent", "losses", "returns", "exploration", "planning"},
         {"replay", "rollout", "environments", "spaces", "worlds"},
         {"agents/*"},
-        {"loop"},
+        {"loop", "recipes"},
         {"train", "evaluate", "benchmark", "audit", "baselines", "speed"},
     ],
     "generative": [

@@ -16,7 +16,8 @@ from core import checkpoint
 from core.cli import main as lab
 from core.records import Record, scan
 from rl.agents import ppo
-from rl.baselines import model_of, ppo_arguments
+from rl.baselines import model_of
+from rl.recipes import ppo_arguments
 from rl.task import Task
 
 SMALL = "--steps 256 --envs 2 --rollout 32 --batch 32 --epochs 2 --hidden 16 --eval-every 128 --log-every 32"
@@ -91,7 +92,7 @@ def test_evaluation_leaves_the_training_as_it_is(tmp_path: Path) -> None:
 
 def test_our_defaults_are_theirs() -> None:
     theirs = {name: p.default for name, p in inspect.signature(PPO.__init__).parameters.items()}
-    ours = ppo_arguments(ppo.Config(), pixels=False)
+    ours = ppo_arguments(ppo.Config(), 1, pixels=False)
     assert (ours.pop("learning_rate")(0.3), ours.pop("clip_range")(0.3)) == (3e-4, 0.2)
     ours.pop("policy_kwargs")  # compared by the weights that come of it, below
     assert ours == {name: theirs[name] for name in ours}
@@ -105,7 +106,7 @@ def test_our_defaults_are_theirs() -> None:
 
 def test_schedules_run_from_the_first_step_to_the_last() -> None:
     config = ppo.Config(lr=0.01, lr_schedule="linear", clip=0.4, clip_schedule="linear", clip_value=True)
-    arguments = ppo_arguments(config, pixels=False)
+    arguments = ppo_arguments(config, 1, pixels=False)
     assert [arguments["learning_rate"](left) for left in (1, 0.25, 0)] == pytest.approx([0.01, 0.0025, 0])
     assert [arguments["clip_range"](left) for left in (1, 0.25, 0)] == pytest.approx([0.4, 0.1, 0])
     assert arguments["clip_range_vf"](0.25) == pytest.approx(0.1)
