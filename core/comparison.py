@@ -32,6 +32,7 @@ OWN_AFFAIR = {
     "tags",
     "quiet",
     "resume",
+    "video",
 }  # say nothing about results
 
 

@@ -19,7 +19,7 @@ from core.errors import UserError
 from core.run_folder import RunFolder, newest_common, room
 
 # Options that say where and how much is recorded, not what is computed: they leave the settings' hash alone.
-APART = {"seed", "seeds", "root", "name", "resume", "quiet", "config"}
+APART = {"seed", "seeds", "root", "name", "resume", "quiet", "video", "config"}
 
 
 def lay(

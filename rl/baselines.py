@@ -31,7 +31,7 @@ from rl.guest import GuestPolicy, Player, Recorder
 from rl.playing import Scores, nothing
 from rl.recipes import RECIPES
 from rl.task import Task
-from rl.train import Options, evaluated, proceed, read
+from rl.train import Options, evaluated, filming, proceed, read
 
 BASELINES: dict[str, str] = {
     "sb3-a2c": "advantage actor-critic",
@@ -78,6 +78,14 @@ def model_of(
     return model
 
 
+def policy_of(algorithm: str, config: Any, task: Task, seed: int) -> GuestPolicy:
+    """An untrained policy, to load weights into."""
+    model = model_of(algorithm, config, replace(task, vector="sync"), 1, seed)
+    assert model.env is not None
+    model.env.close()
+    return GuestPolicy([model])
+
+
 def stretch(model: OnPolicyAlgorithm | OffPolicyAlgorithm) -> int:
     """How many steps it takes, all environments at once, before it learns."""
     if isinstance(model, OnPolicyAlgorithm):
@@ -107,7 +115,8 @@ class Seed(BaseCallback):
         task = replace(run.task, vector="sync")
         self.yard = Envs(task, [seed], options.envs)  # never stepped: twins of it are evaluated in
         self.learner = model_of(run.algorithm, run.config, run.task, options.envs, seed, run.check)
-        self.policy: Any = GuestPolicy([self.learner])
+        self.policy = GuestPolicy([self.learner])
+        self.filming = filming(run.group, self.policy, self.yard, options, first=index)
         self.stretch = stretch(self.learner)  # steps between updates
         self.taken = 0  # of them
         self.recorder = Recorder(
@@ -166,7 +175,9 @@ class Seed(BaseCallback):
         self.yard.load_statistics([self._state()["envs"]])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix("stable-baselines3", "evaluation", step, *self.yard.seeds))
-            return evaluated(self.policy, self.yard, self.run.options, step, last, self.run.check)
+            return evaluated(
+                self.policy, self.yard, self.run.options, self.filming, step, last, self.run.check
+            )
 
     def _state(self) -> State:
         """The weights, and environments that have not begun but know how observations are normalised."""

@@ -1,28 +1,27 @@
 """`lab eval RUN`, and `load`: what a run has learned, for people and for Python."""
 
-import os
-from collections.abc import Iterator, Sequence
+import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
 
 from core import config as settings_file
 from core import threads
 from core.errors import UserError
-from core.film import write_mp4
 from core.noise import Chance, State, mix
 from core.records import Record, find
 from core.run_folder import load as load_checkpoint
 from core.statistics import student_interval
 from core.tables import number, text
 from core.tracking import Group
-from rl.agent import Agent, Array, Tabular
+from rl.agent import Agent, Tabular
 from rl.build import agent_of
 from rl.environments import Envs, make
-from rl.playing import Played, Scores, exact, trial
+from rl.filming import film
+from rl.playing import Played, Scores, Solo, exact, trial
 from rl.train import settings_of
 
 Which = Literal["last", "best"]
@@ -55,26 +54,28 @@ class Player:
     def __init__(self, record: Record, checkpoint: Which = "last") -> None:
         if record.suite != "rl":
             raise UserError(f"{record.id} is no run of reinforcement learning; see `lab runs`")
-        if record.algorithm.startswith("sb3-"):
-            raise UserError(
-                f"{record.id} is Stable-Baselines3's own; `lab compare` shows how it was evaluated"
-            )
         self.record, self.seed = record, record.seed
         self.step, state = _saved(record, checkpoint)
         self.task, self.options, _, config = settings_of(record).values
-        facts = {**record.run["facts"], "compile": False}
-        if facts["device"] != "cpu" and not torch.cuda.is_available():
-            facts["device"] = "cpu"
         self.envs = Envs(self.task, [self.seed], 1, gamma=getattr(config, "gamma", 0.99))
         self.envs.load_statistics([state["envs"]])
-        self.agent: Agent = agent_of(record.algorithm, config, self.envs, self.options.steps, facts)
+        self.agent: Agent = self._built(config)
         self.agent.load_state_dict([state["agent"]])
         self.chance = Chance([self.seed], "playing")
-        self.reset()
+        self.solo = Solo(self.agent, self.envs)
+
+    def _built(self, config: Any) -> Any:
+        """The agent without its weights; a guest cannot learn."""
+        algorithm, facts = self.record.algorithm, {**self.record.run["facts"], "compile": False}
+        if algorithm.startswith("sb3-"):
+            return importlib.import_module("rl.baselines").policy_of(algorithm, config, self.task, self.seed)
+        if facts["device"] != "cpu" and not torch.cuda.is_available():
+            facts["device"] = "cpu"
+        return agent_of(algorithm, config, self.envs, self.options.steps, facts)
 
     def reset(self) -> None:
         """An episode begins: what was remembered is forgotten."""
-        self._memory, self._start = self.agent.memory(1), np.ones((1, 1), np.bool_)
+        self.solo.reset()
 
     def act(self, obs: Any, *, explore: bool = False) -> Any:
         """The action for one observation, as ``env.step`` takes it.
@@ -87,18 +88,7 @@ class Player:
         Raises:
             ValueError: an observation of another shape.
         """
-        space = self.envs.observation_space
-        raw: Array = np.asarray(obs, space.dtype)
-        if raw.shape != (space.shape or ()):
-            raise ValueError(f"{self.task.env} shows {space}; this observation has shape {list(raw.shape)}")
-        action, self._memory = self.agent.act(
-            self.envs.see(raw[None]),
-            self._memory,
-            start=self._start,
-            explore=self.chance if explore else None,
-        )
-        self._start = np.zeros((1, 1), np.bool_)
-        return self.agent.executed(action)[0, 0]
+        return self.solo.act(obs, self.chance if explore else None)
 
     def environment(self, render: bool = False) -> Any:
         """A new environment of the kind it was trained in; with ``render`` its ``render()`` gives pictures."""
@@ -166,7 +156,7 @@ def main(records: Sequence[Record], argv: Sequence[str]) -> int:
     print(f"{records[0].group}: {options.episodes} episodes of each seed, {options.checkpoint} checkpoint")
     print("\n".join(table(players, found)))
     if options.video:
-        path, frames = film(players[0], options.seed, options.max_steps)
+        path, frames = film_of(players[0], options.seed, options.max_steps)
         print(f"{path}: {frames} frames of seed {players[0].seed}")
     return 0
 
@@ -206,39 +196,8 @@ def _overall(what: str, values: Sequence[float]) -> str:
     return f"{what}, mean over seeds: {number(mean)}{interval}, n = {len(values)}"
 
 
-def film(player: Player, seed: int, max_steps: int | None = None) -> tuple[Path, int]:
-    """One greedy episode as media/eval.mp4 in the run's folder; the file, and how many frames it has.
-
-    Raises:
-        UserError: the environment draws no pictures, or the file cannot be written.
-    """
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pictures without a screen
-    try:
-        env = player.environment(render=True)
-    except UserError as error:
-        raise UserError(f"{player.task.env} cannot be filmed: {error}") from None
+def film_of(player: Player, seed: int, max_steps: int | None = None) -> tuple[Path, int]:
+    """One greedy episode as media/eval.mp4 in the run's folder; the file, and how many frames it has."""
     path = player.record.path / "media" / "eval.mp4"
-    fps = float(env.metadata.get("render_fps") or 30)
-    limit = max_steps or player.options.eval_max_steps
-    try:
-        return path, write_mp4(path, _frames(player, env, seed, limit), fps)
-    finally:
-        env.close()
-
-
-def _frames(player: Player, env: Any, seed: int, limit: int) -> Iterator[Any]:
-    """The pictures of one episode, the first before the first action."""
-    obs, _ = env.reset(seed=mix(player.seed, "film", seed) % 2**31)
-    player.reset()
-    for step in range(limit + 1):
-        picture = env.render()
-        if not isinstance(picture, np.ndarray):
-            raise UserError(f"{player.task.env} cannot be filmed: its render() gives no picture")
-        yield picture
-        if step == limit:
-            return
-        obs, _, terminated, truncated, _ = env.step(player.act(obs))
-        if terminated or truncated:
-            yield env.render()
-            return
+    chance, limit = mix(player.seed, "film", seed) % 2**31, max_steps or player.options.eval_max_steps
+    return path, film(path, player.task, player.solo, seed=chance, limit=limit)

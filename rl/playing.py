@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.noise import Chance
-from rl.agent import Policy, Tabular
+from rl.agent import Array, Policy, Tabular
 from rl.environments import Envs
 from rl.planning import finite_horizon_optimum, finite_horizon_value, value_iteration
 
@@ -73,6 +73,39 @@ def play(
         return part.swapaxes(1, 2).reshape(seeds, -1)[:, :episodes]
 
     return Played(in_order(returns), in_order(lengths), in_order(capped))
+
+
+class Solo:
+    """One seed of a policy, acting in one environment at a time.
+
+    Args:
+        policy: of the seeds of ``envs``.
+        envs: one environment wide; never stepped, they say what is seen of an observation.
+        k: which of the seeds.
+    """
+
+    def __init__(self, policy: Policy, envs: Envs, k: int = 0) -> None:
+        self.policy, self.envs, self.k = policy, envs, k
+        self.reset()
+
+    def reset(self) -> None:
+        """An episode begins: what was remembered is forgotten."""
+        self._memory, self._start = self.policy.memory(1), np.ones((len(self.envs.seeds), 1), np.bool_)
+
+    def act(self, obs: Any, explore: Chance | None = None) -> Any:
+        """The action for one observation as the environment gives it, as the environment takes it."""
+        space = self.envs.observation_space
+        raw: Array = np.asarray(obs, space.dtype)
+        if raw.shape != (space.shape or ()):
+            raise ValueError(
+                f"{self.envs.task.env} shows {space}; this observation has shape {list(raw.shape)}"
+            )
+        seen = self.envs.see(
+            np.stack([raw] * len(self.envs.seeds))
+        )  # the other seeds' actions are left unused
+        action, self._memory = self.policy.act(seen, self._memory, start=self._start, explore=explore)
+        self._start = np.zeros_like(self._start)
+        return self.policy.executed(action)[self.k, 0]
 
 
 def scores(

@@ -21,9 +21,10 @@ from core.records import Record
 from core.sessions import Again, begun, cadence, check, recorded, resumable
 from core.tracking import Group
 from core.training import Check, Training
-from rl.agent import Agent
+from rl.agent import Agent, Policy
 from rl.build import agent_of, decide, module_of
 from rl.environments import Envs
+from rl.filming import Filming, quarterly
 from rl.loop import Interaction
 from rl.playing import Scores, scores
 from rl.task import Task
@@ -44,6 +45,7 @@ class Options:
     root: str = "runs"  # where run folders go
     name: str | None = None  # the group's folder; None: made of algorithm, environment, settings and time
     resume: Literal["never", "auto"] = "never"  # auto: go on with the newest run of these settings, if any
+    video: bool = False  # film an episode: every seed's at the end, the first one's at each quarter before
     quiet: bool = False  # no progress
 
 
@@ -64,7 +66,7 @@ def main(argv: list[str]) -> int:
     envs = Envs(task, options.seeds, options.envs, gamma=getattr(config, "gamma", 0.99))
     facts = decide(machine, algorithm, config, envs, options.steps)
     threads.use(machine.threads)
-    agent = agent_of(algorithm, config, envs, options.steps, facts)
+    learning = learning_of(agent_of(algorithm, config, envs, options.steps, facts), envs, options)
     group = Group.create(
         root=Path(options.root),
         suite="rl",
@@ -80,7 +82,14 @@ def main(argv: list[str]) -> int:
         quiet=options.quiet,
     )
     group.say(f"{algorithm} on {task.env}: {settings.changed() or 'all settings at their defaults'}")
-    return run(agent, envs, group, options)
+    return run(learning, group, options)
+
+
+def described(algorithm: str) -> Any:
+    """What holds the Config and the PRESETS of an algorithm, ours or Stable-Baselines3's."""
+    if algorithm.startswith("sb3-"):
+        return importlib.import_module("rl.recipes").RECIPES[algorithm]
+    return module_of(algorithm)
 
 
 def read(algorithm: str, module: Any, flags: list[str]) -> Settings:
@@ -98,15 +107,24 @@ def read(algorithm: str, module: Any, flags: list[str]) -> Settings:
     return parse(preset=preset, preset_name=name)
 
 
-def run(agent: Agent, envs: Envs, group: Group, options: Options, resumed: States | None = None) -> int:
-    """Train, from the start or from ``resumed``; the record is closed with whatever happened."""
-    training = Training(Interaction(agent, envs), group, options.steps, cadence(options))
+def learning_of(agent: Agent, envs: Envs, options: Options) -> Any:
+    """The agent in its environments, step by step or on their transition table: a core.training.Learning."""
+    if envs.task.vector == "table":  # numba takes a while to load
+        simulation = importlib.import_module("rl.simulation").Simulation
+        return simulation(agent, envs, options.steps, cadence(options))
+    return Interaction(agent, envs)
+
+
+def run(learning: Any, group: Group, options: Options, resumed: States | None = None) -> int:
+    """Train what ``learning_of`` made, from the start or from ``resumed``; the record is closed at any rate."""
+    agent, envs = learning.agent, learning.envs
+    training = Training(learning, group, options.steps, cadence(options))
     try:
         if resumed is not None:
             training.load_state_dict(resumed)
         for note in envs.notes:
             group.say(note)
-        return training.run(partial(evaluated, agent, envs, options))
+        return training.run(partial(evaluated, agent, envs, options, filming(group, agent, envs, options)))
     except BaseException as error:
         group.finish("crashed", 1, str(error) or type(error).__name__)
         raise
@@ -114,16 +132,29 @@ def run(agent: Agent, envs: Envs, group: Group, options: Options, resumed: State
         envs.close()
 
 
-def evaluated(agent: Agent, envs: Envs, options: Options, step: int, last: bool, check: Check) -> Scores:
-    """The scores at one point of training; at the last with more episodes."""
-    return scores(
-        agent,
+def filming(group: Group, policy: Policy, envs: Envs, options: Options, first: int = 0) -> Filming | None:
+    """What films, if it was asked for; ``first`` is the number in the group of the first seed of ``envs``."""
+    if not options.video:
+        return None
+    due = quarterly(options.steps, options.envs, cadence(options).evaluate)
+    return Filming(group, policy, envs, due, options.eval_max_steps, first)
+
+
+def evaluated(
+    policy: Policy, envs: Envs, options: Options, film: Filming | None, step: int, last: bool, check: Check
+) -> Scores:
+    """The scores at one point of training, and a film when it is due; at the last with more episodes."""
+    found = scores(
+        policy,
         envs,
         episodes=options.final_episodes if last else options.eval_episodes,
         max_steps=options.eval_max_steps,
         stream="eval-last" if last else f"eval-{step}",
         check=check,
     )
+    if film is not None:
+        film(step, last, check)
+    return found
 
 
 def resume(records: Sequence[Record], argv: Sequence[str]) -> int:
@@ -134,7 +165,7 @@ def resume(records: Sequence[Record], argv: Sequence[str]) -> int:
 
 def settings_of(record: Record) -> Settings:
     """The settings a run was made with."""
-    sections = (Task, Options, Machine, module_of(record.algorithm).Config)
+    sections = (Task, Options, Machine, described(record.algorithm).Config)
     file = str(record.path / "config.yaml")
     return settings_file.parse(sections, ["--config", file], ignored=("algorithm",))
 
@@ -151,11 +182,11 @@ def proceed(folder: Path, again: Again) -> int:
     step, states = Group.restore(folder, seeds)
     threads.use(facts["threads"])
     envs = Envs(task, seeds, options.envs, gamma=getattr(config, "gamma", 0.99))
-    agent = agent_of(algorithm, config, envs, options.steps, facts)
+    learning = learning_of(agent_of(algorithm, config, envs, options.steps, facts), envs, options)
     group = Group.reopen(
         folder, seeds, step=step, wandb=again, command=["lab", "resume", folder.name], quiet=again.quiet
     )
-    return run(agent, envs, group, replace(options, seeds=seeds), states)
+    return run(learning, group, replace(options, seeds=seeds), states)
 
 
 if __name__ == "__main__":
