@@ -40,3 +40,17 @@ def discounted(reward: Series, discount: Series, last: Series) -> Series:
         total[t] += discount[t] * following
         following = total[t]
     return total
+
+
+def places(ended: NDArray[np.bool_], first: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """t: how many steps of its episode came before each step, ``[T, …]``, and before the one to come, ``[…]``.
+
+    Args:
+        ended: where a step was its episode's last.
+        first: t of the first row.
+    """
+    t = np.empty(ended.shape, np.int64)
+    for row, last in enumerate(ended):
+        t[row] = first
+        first = np.where(last, 0, first + 1)
+    return t, first
