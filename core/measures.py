@@ -3,7 +3,7 @@
 # What a task is measured by when nobody says: the first of these that its runs logged.
 MEASURES = {
     "rl": ("eval/return", "episode/return"),
-    "generative": ("eval/bound", "eval/loss", "train/loss"),
+    "generative": ("eval/bound", "eval/modes", "eval/loss", "train/loss"),
     "core": ("eval/loss", "eval/accuracy", "train/loss"),
 }
 # Whether higher is better, by the last word of the metric's name; a metric not named here has no winner.
@@ -14,6 +14,9 @@ HIGHER_IS_BETTER = {
     "bound": False,  # the negative evidence lower bound, in nats
     "loss": False,
     "nll": False,
+    "modes": True,  # of a mixture, covered by samples
+    "high_quality": True,
+    "reverse_kl": False,
     "regret": False,
     "mse": False,
     "perplexity": False,
