@@ -17,3 +17,13 @@ def within(config: Any, **limits: tuple[float, float]) -> None:
         if not least <= value <= most:
             end = "" if most == inf else f" and at most {most:,g}"
             raise UserError(f"{flag} is {value:,}; it must be at least {least:,g}{end}")
+
+
+def overtaken(config: Any, envs: int, *names: str) -> list[str]:
+    """What a person should know of counts of steps that are fewer than one step of all environments takes."""
+    return [
+        f"--{name.replace('_', '-')} is {every}, fewer than the {envs} environments: "
+        "it happens after each of their steps together"
+        for name in names
+        if (every := getattr(config, name)) < envs
+    ]

@@ -122,7 +122,7 @@ def run(learning: Any, group: Group, options: Options, resumed: States | None = 
     try:
         if resumed is not None:
             training.load_state_dict(resumed)
-        for note in envs.notes:
+        for note in [*envs.notes, *getattr(agent, "notes", ())]:
             group.say(note)
         return training.run(partial(evaluated, agent, envs, options, filming(group, agent, envs, options)))
     except BaseException as error:

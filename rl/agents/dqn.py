@@ -28,7 +28,7 @@ from core.schedules import first_part, schedule
 from rl import spaces
 from rl.agent import Array, Memory, Metrics, Spec, Transition
 from rl.exploration import epsilon_greedy, greedy
-from rl.limits import within
+from rl.limits import overtaken, within
 from rl.losses import huber, squared, td_error, value_of_choice
 from rl.q_network import QNetwork
 from rl.replay import Replay, Sample, parted
@@ -120,6 +120,7 @@ class DQN:
                              alpha=alpha, device=spec.device)  # fmt: skip
         self.parts = dict[str, trees.Stateful](net=self.net, target=self.target, replay=self.replay)
         self.beta = schedule("linear", config.beta, 1.0)
+        self.notes = overtaken(config, spec.envs, "target_every", "train_every")
         self.explored = first_part(config.epsilon, config.epsilon_end, config.exploration_fraction)
 
     @property

@@ -31,7 +31,7 @@ def step(
 
 def walk(replay: Replay, steps: int, ends: dict[int, str] = {}) -> Replay:  # noqa: B006
     for t in range(steps):
-        replay.add(step(t, replay.seeds, replay.envs, **{end: True for end in ends.get(t, "").split()}))
+        replay.add(step(t, replay.seeds, replay.envs, **dict.fromkeys(ends.get(t, "").split(), True)))
     return replay
 
 
