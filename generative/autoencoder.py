@@ -10,6 +10,7 @@ from torch.nn import functional
 from core.errors import UserError
 from core.networks.cnn import ConvDecoder, ConvEncoder
 from core.networks.mlp import MLP
+from core.noise import States
 
 Shape: TypeAlias = tuple[int, int, int]  # C, H, W
 
@@ -52,17 +53,16 @@ class Transposed(nn.Module):
 
     def __init__(self, forth: MLP) -> None:
         super().__init__()
-        self._forth = (forth,)  # in a tuple, so that its weights are not counted twice
-        self.biases = nn.ParameterList(torch.zeros(layer.weight.shape[1]) for layer in reversed(forth.layers))
+        layers = [layer for layer in reversed(forth.layers) if isinstance(layer, nn.Linear)]
+        self._layers, self.activation = tuple(layers), forth.activation  # a tuple: no weight is counted twice
+        self.biases = nn.ParameterList(torch.zeros(layer.in_features) for layer in layers)
 
     def forward(self, z: Tensor) -> Tensor:
         """z ``[…, latent]`` → ``[…, pixels]``."""
-        (forth,) = self._forth
-        last = len(self.biases) - 1
-        for place, (layer, bias) in enumerate(zip(reversed(forth.layers), self.biases, strict=True)):
-            z = functional.linear(z, layer.weight.mT, bias)
-            z = z if place == last else forth.activation(z)
-        return z
+        *hidden, last = zip(self._layers, self.biases, strict=True)
+        for layer, bias in hidden:
+            z = self.activation(functional.linear(z, layer.weight.mT, bias))
+        return functional.linear(z, last[0].weight.mT, last[1])
 
 
 def mlp(widths: Widths, shape: Shape, code: int, tied: bool) -> Autoencoder:
@@ -111,3 +111,48 @@ def build(
     with torch.no_grad():
         bias.copy_(torch.logit(mean, eps=1e-3) if link is None else link(mean))
     return net
+
+
+class RunningGaussian:
+    """Mean and covariance of the codes of the training images seen last, one Gaussian per seed.
+
+    Args:
+        seeds: how many.
+        latent: width of a code.
+        device: where codes live.
+        memory: share of the newest batch, once there were 1 / memory of them; before, all count alike.
+    """
+
+    def __init__(self, seeds: int, latent: int, device: str, memory: float = 0.01) -> None:
+        self.mean = torch.zeros(seeds, latent, device=device)
+        self.second = torch.zeros(seeds, latent, latent, device=device)  # mean of the codes' outer products
+        self.memory, self.batches = memory, 0
+
+    def add(self, mean: Tensor, second: Tensor) -> None:
+        """A batch's mean code ``[seed, latent]`` and mean outer product ``[seed, latent, latent]``."""
+        self.batches += 1
+        share = max(1 / self.batches, self.memory)
+        self.mean = torch.lerp(self.mean, mean, share)
+        self.second = torch.lerp(self.second, second, share)
+
+    def place(self, z: Tensor) -> Tensor:
+        """Standard normal ``[seed, n, latent]`` moved to this mean and covariance."""
+        covariance = self.second - self.mean[:, :, None] * self.mean[:, None]
+        floor = 1e-6 * torch.eye(self.mean.shape[-1], device=covariance.device)  # for units that never move
+        factor = torch.linalg.cholesky_ex(
+            covariance + floor
+        ).L  # of a failed seed it is no number, and no error
+        placed: Tensor = self.mean[:, None] + z.to(factor.device) @ factor.mT
+        return placed
+
+    def state_dict(self) -> States:
+        parts = zip(self.mean, self.second, strict=True)
+        return [
+            {"mean": mean.clone(), "second": second.clone(), "batches": self.batches}
+            for mean, second in parts
+        ]
+
+    def load_state_dict(self, states: States) -> None:
+        self.mean = torch.stack([state["mean"].to(self.mean) for state in states])
+        self.second = torch.stack([state["second"].to(self.second) for state in states])
+        self.batches = int(states[0]["batches"])
