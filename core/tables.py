@@ -64,18 +64,29 @@ def age(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
-def write_between(file: Path, name: str, text: str) -> None:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- end -->`` in a Markdown file.
+def between(file: Path, name: str) -> str:
+    """What stands between ``<!-- name -->`` and ``<!-- end -->`` in a Markdown file.
 
     Raises:
         UserError: the file or its marks are not there.
     """
+    return _parted(file, name)[1].strip("\n")
+
+
+def write_between(file: Path, name: str, text: str) -> None:
+    """Replace what stands there; raises as ``between`` does."""
+    head, _, tail = _parted(file, name)
+    file.write_text(f"{head}\n{text}\n{tail}")
+
+
+def _parted(file: Path, name: str) -> tuple[str, str, str]:
+    """The file up to its first mark, what stands between, and the rest from its second mark on."""
     begin, end = f"<!-- {name} -->", "<!-- end -->"
     whole = file.read_text() if file.is_file() else ""
     head, found, rest = whole.partition(begin)
-    _, closed, tail = rest.partition(end)
+    middle, closed, tail = rest.partition(end)
     if not (found and closed):
         raise UserError(
             f"{file} has no part from {begin} to {end}; add the two marks where the table belongs"
         )
-    file.write_text(f"{head}{begin}\n{text}\n{end}{tail}")
+    return head + begin, middle, end + tail

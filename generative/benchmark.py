@@ -1,12 +1,13 @@
 """`lab bench SUITE`: the figures of generative models that the README quotes, made again."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core import config as settings_file
+from core import suites
 from core.errors import UserError
 from core.groups import hash_of
 from core.records import Record, scan
@@ -14,9 +15,11 @@ from core.sessions import recorded
 from core.statistics import student_interval
 from generative import train
 from generative.build import module_of
+from generative.cells import TRAINERS
 from generative.evaluate import load
 
 SUITES: dict[str, str] = {
+    "trainers": "generative models against what is known of their data: --tier smoke (minutes), table (hours)",
     "vae-mnist": "VAE 784-200-200-50 on binarised MNIST: bound and likelihood after 150 epochs (hours)",
 }
 
@@ -39,6 +42,11 @@ class Options:
 
 def main(argv: Sequence[str]) -> int:
     """``argv`` is the suite's name and its options."""
+    return RUN[argv[0]](argv)
+
+
+def likelihood(argv: Sequence[str]) -> int:
+    """`lab bench vae-mnist`."""
     options: Options = settings_file.parse([Options], argv[1:], prog=f"lab bench {argv[0]}").values[0]
     figures = vae_mnist(options)
     for line in report(figures, options):
@@ -114,3 +122,9 @@ def report(figures: Mapping[int, Mapping[str, float]], options: Options) -> list
                 f"{name}: {mean:.2f} [{low:.2f}, {high:.2f}] over {len(figures)} seeds, 95 % Student"
             )
     return lines
+
+
+RUN: dict[str, Callable[[Sequence[str]], int]] = {
+    "trainers": lambda argv: suites.main(TRAINERS, argv[1:]),
+    "vae-mnist": likelihood,
+}

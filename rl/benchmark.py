@@ -2,12 +2,18 @@
 
 from collections.abc import Callable, Sequence
 
+from core import suites
 from rl import speed
+from rl.cells import AGENTS
 
 SUITES: dict[str, str] = {
+    "agents": "every agent against what is published of it: --tier smoke (minutes), table (an hour and a half)",
     "speed": "PPO's steps per second beside Stable-Baselines3's, alternating in one run, one thread (minutes)",
 }
-RUN: dict[str, Callable[[Sequence[str]], int]] = {"speed": speed.main}
+RUN: dict[str, Callable[[Sequence[str]], int]] = {
+    "agents": lambda argv: suites.main(AGENTS, argv[1:]),
+    "speed": speed.main,
+}
 
 
 def main(argv: Sequence[str]) -> int:

@@ -46,14 +46,14 @@ LAYERS = {
         {"replay", "rollout", "environments", "spaces", "worlds"},
         {"agents/*"},
         {"loop", "recipes"},
-        {"train", "evaluate", "benchmark", "audit", "baselines", "speed"},
+        {"train", "evaluate", "benchmark", "audit", "baselines", "cells", "speed"},
     ],
     "generative": [
         {"trainer", "losses", "metrics", "drawing"},
         {"data", "features"},
         {"trainers/*"},
         {"loop"},
-        {"train", "evaluate", "benchmark", "collapse"},
+        {"train", "evaluate", "benchmark", "cells", "collapse"},
     ],
 }
 UNLISTED = 1  # a new file is one that keeps state until it is listed

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,28 +18,34 @@ def figures(root: Path, *nll: float) -> None:
 
 def test_a_row_has_every_seed_its_interval_and_its_judgement(tmp_path: Path) -> None:
     figures(tmp_path, 88.0, 88.2, 88.4)
-    row = benchmark.row("vae", str(tmp_path))
+    (row,) = benchmark.rows_of("vae", tmp_path)
     assert row["mean"] == pytest.approx(88.2)
     assert row["high"] - row["mean"] == pytest.approx(4.302653 * 0.2 / 3**0.5, rel=1e-5)  # t(2, .975) s / √n
     assert (row["n"], row["seeds"], row["reached"], row["minutes"]) == (3, [88.0, 88.2, 88.4], True, 3.0)
     figures(tmp_path, 88.0, 88.2, 90.4)
-    assert benchmark.row("vae", str(tmp_path))["reached"] is False
-    drawn = benchmark.table({"vae": benchmark.row("vae", str(tmp_path))})
+    rows = benchmark.rows_of("vae", tmp_path)
+    assert rows[0]["reached"] is False
+    drawn = benchmark.table({"vae": rows})
     assert "88, 88.2, 90.4" in drawn
     assert "**no**" in drawn
 
 
 def test_one_seed_has_no_interval(tmp_path: Path) -> None:
     figures(tmp_path, 88.0)
-    drawn = benchmark.table({"vae": benchmark.row("vae", str(tmp_path))})
+    drawn = benchmark.table({"vae": benchmark.rows_of("vae", tmp_path)})
     assert "| 88, n = 1 |" in drawn
 
 
 def test_a_failed_seed_is_counted_and_spoils_the_mark(tmp_path: Path) -> None:
     for seed, status in enumerate(("finished", "finished", "failed")):
-        about = {"summary": {"final/return": 500.0}, "config": {"steps": 100}, "seconds": 60.0}
-        write_run(tmp_path, group="cartpole", seed=seed, status=status, **about)
-    row = benchmark.row("cartpole", str(tmp_path))
+        about: dict[str, Any] = {
+            "summary": {"final/return": 500.0},
+            "config": {"steps": 100},
+            "seconds": 60.0,
+        }
+        words = ["lab", "train", *benchmark.SPINE.cells["cartpole"].train.split()]
+        write_run(tmp_path, group="cartpole", seed=seed, status=status, command=words, **about)
+    (row,) = benchmark.rows_of("cartpole", tmp_path)
     assert (row["n"], row["failed"], row["mean"], row["reached"]) == (2, 1, 500.0, False)
 
 

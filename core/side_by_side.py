@@ -1,0 +1,69 @@
+"""Commands run side by side, each line they print headed by whose it is."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+from core.stopping import Stopping
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+PATIENCE = 5.0  # seconds for last lines: what a command itself left running may hold its output open
+
+
+def run(commands: Mapping[str, Sequence[str]], at_once: int) -> dict[str, int]:
+    """Run each in a process of its own, ``at_once`` at a time and in their order: name to exit status.
+
+    Raises:
+        KeyboardInterrupt: someone asked to stop (Ctrl-C, SIGTERM). Then no other began, and those that ran were asked
+            too and waited for; asked twice, they were killed.
+    """
+    waiting, running, status = list(commands), dict[str, subprocess.Popen[str]](), dict[str, int]()
+    readers = []
+    told = False
+    with Stopping() as stopping:
+        try:
+            while running or (waiting and not stopping.asked):
+                while waiting and len(running) < at_once and not stopping.asked:
+                    name = waiting.pop(0)
+                    running[name] = _begin(commands[name])
+                    readers.append(threading.Thread(target=_pass_on, args=(name, running[name]), daemon=True))
+                    readers[-1].start()
+                if stopping.asked and not told:
+                    told = True
+                    for process in running.values():
+                        process.send_signal(signal.SIGINT)
+                for name in [name for name, process in running.items() if process.poll() is not None]:
+                    status[name] = running.pop(name).returncode
+                time.sleep(0.05)
+        finally:
+            for process in running.values():
+                process.kill()
+            for reader in readers:
+                reader.join(PATIENCE)
+    if stopping.asked:
+        raise KeyboardInterrupt
+    return status
+
+
+def _begin(command: Sequence[str]) -> subprocess.Popen[str]:
+    """In a session of its own: Ctrl-C in the terminal reaches it through us, once."""
+    # wandb leaves the address of its process in the environment, for children to share
+    alone = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={**alone, **ONE_THREAD},
+        start_new_session=True,
+    )
+
+
+def _pass_on(name: str, process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(f"{name} | {line.rstrip()}", flush=True)

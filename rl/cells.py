@@ -1,0 +1,104 @@
+"""The cells of `lab bench agents`: every agent against what is published of it, or against an optimum that is known.
+
+Settings are rl-baselines3-zoo's where it has some (`--preset zoo`); what it publishes is one trained run each.
+"""
+
+from collections.abc import Sequence
+
+from core import threads
+from core.cells import Cell, Mark, Measure, Suite, Tier
+from core.records import Record
+from rl.evaluate import Player
+from rl.playing import trial
+
+FRESH = 100  # episodes a best checkpoint is played again, since it was chosen by the luck of its own
+
+SEEDS = {3: "--seeds 0 1 2", 5: "--seeds 0 1 2 3 4"}
+SHORT = "--seeds 0 1 --eval-episodes 2 --final-episodes 4"
+
+
+def best(records: Sequence[Record]) -> list[float]:
+    """The best checkpoint's mean return over fresh episodes, of each seed."""
+    threads.use(1)
+    found = []
+    for record in records:
+        player = Player(record, "best")
+        played = trial(
+            player.agent,
+            player.envs,
+            episodes=FRESH,
+            max_steps=player.options.eval_max_steps,
+            stream="lab bench best",
+            explore=False,
+        )
+        found.append(float(played.returns.mean()))
+    return found
+
+
+def _tiers(steps: int, short: int, seeds: int) -> dict[str, Tier]:
+    return {
+        "smoke": Tier(f"--steps {short} {SHORT}", judged=False),
+        "table": Tier(f"--steps {steps} {SEEDS[seeds]}"),
+    }
+
+
+def _cell(
+    title: str, train: str, steps: int, mark: Mark | None = None, zoo: str = "", *, short: int = 3000, seeds: int = 5
+) -> Cell:  # fmt: skip
+    """One run, measured at its end."""
+    published = f"{zoo} (rl-zoo3)" if zoo else ""
+    measures = (Measure(mark=mark, published=published),)
+    return Cell(title, _tiers(steps, short, seeds), train=train, measures=measures)
+
+
+def _dqn(title: str, switch: str = "", mark: Mark | None = None) -> Cell:
+    """DQN on CartPole as the zoo trains it, and measured twice: its policy is not the best one at the end."""
+    measures = (
+        Measure("rl.cells:best", f"best checkpoint, {FRESH} fresh episodes", mark),
+        Measure("final/return", "at the end", published="" if switch else "500 ± 0 (rl-zoo3)"),
+    )
+    train = f"dqn --env CartPole-v1 --preset zoo {switch}".strip()
+    return Cell(title, _tiers(50_000, 3_000, 5), train=train, measures=measures)
+
+
+AGENTS = Suite(
+    "agents",
+    "rl.cells:AGENTS",
+    {
+        "a2c-cartpole": _cell(
+            "A2C, CartPole-v1", "a2c --env CartPole-v1 --preset zoo", 500_000, Mark("≥", 490), "500 ± 0"
+        ),
+        "reinforce-cartpole": _cell(
+            "REINFORCE with baseline, CartPole-v1", "reinforce --env CartPole-v1 --baseline true", 200_000,
+            Mark("≥", 450), short=5_000,
+        ),
+        "dqn-cartpole": _dqn("DQN, CartPole-v1", mark=Mark("≥", 475)),
+        "dqn-acrobot": _cell(
+            "DQN, Acrobot-v1", "dqn --env Acrobot-v1 --preset zoo", 100_000, Mark("upper end ≥", -76.6), "−76.6 ± 12"
+        ),
+        "dqn-mountaincar": _cell(
+            "DQN, MountainCar-v0", "dqn --env MountainCar-v0 --preset zoo", 120_000, Mark("upper end ≥", -100.8),
+            "−100.8 ± 10",
+        ),
+        "dqn-lunarlander": _cell(
+            "DQN, LunarLander-v3", "dqn --env LunarLander-v3 --preset zoo", 100_000, Mark("upper end ≥", 154.4),
+            "154.4 ± 79, on v2", short=1_500,
+        ),
+        "ppo-pendulum": _cell(
+            "PPO with gSDE, Pendulum-v1", "ppo --env Pendulum-v1 --preset zoo", 100_000, Mark("upper end ≥", -172.2),
+            "−172.2 ± 104", short=8_192,
+        ),
+        "dqn-double": _dqn("Double DQN, CartPole-v1", "--double"),
+        "dqn-dueling": _dqn("Dueling DQN, CartPole-v1", "--dueling"),
+        "dqn-n-step": _dqn("DQN of 3 steps, CartPole-v1", "--n-step 3"),
+        "dqn-prioritised": _dqn("DQN with prioritised replay, CartPole-v1", "--prioritised"),
+        "sb3-dqn-cartpole": _cell(
+            "Stable-Baselines3's DQN, CartPole-v1", "sb3-dqn --env CartPole-v1 --preset zoo", 50_000, None, "500 ± 0",
+            seeds=3,
+        ),
+        "sb3-a2c-cartpole": _cell(
+            "Stable-Baselines3's A2C, CartPole-v1", "sb3-a2c --env CartPole-v1 --preset zoo", 500_000, None, "500 ± 0",
+            seeds=3,
+        ),
+    },
+)  # fmt: skip
