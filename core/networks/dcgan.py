@@ -66,7 +66,7 @@ class DCGenerator(Net):
     def forward(self, noise: Tensor) -> Tensor:
         """[..., latent] → [..., C, H, W], not squashed."""
         lead = noise.shape[:-1]
-        x = self.input(noise).reshape(math.prod(lead), *self.smallest)
+        x: Tensor = self.input(noise).reshape(math.prod(lead), *self.smallest)
         for norm, convolution in zip(self.norms, self.convolutions, strict=True):
             x = convolution(F.relu(norm(x)))
         return x.reshape(*lead, *self.shape)

@@ -75,13 +75,13 @@ class MLP(Net):
         slope_of = SLOPES.get(self.activation)
         if slope_of is None or self.norms or self.output_activation is not ACTIVATIONS["identity"]:
             return None
-        *hidden, last = self.layers
+        *hidden, last = (layer for layer in self.layers if isinstance(layer, Linear))
         slopes = []
         for layer in hidden:
             before = layer(x)
             slopes.append(slope_of(before))
             x = self.activation(before)
-        gradient: Tensor = last.weight.sum(-2).expand_as(x)
+        gradient = last.weight.sum(-2, keepdim=True).expand_as(x)
         for layer, slope in zip(reversed(hidden), reversed(slopes), strict=True):
             gradient = (gradient * slope) @ layer.weight
         return gradient
