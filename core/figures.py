@@ -18,6 +18,7 @@ from core.tables import number
 # Told apart also by the colour-blind (after Okabe & Ito), and read on white and on near-black alike.
 COLOURS = ("#3f7de0", "#e07b28", "#1f9d76", "#b565c9", "#c99a1e", "#d5506b", "#2fa3c4", "#8a8f98")
 LARGEST_PICTURE = 4 << 20  # bytes; a bigger file would make the page slow to open
+LARGEST_FILM = 2 << 20
 
 
 def curves(contest: Contest, colours: dict[str, str]) -> dict[str, Any]:
@@ -159,18 +160,39 @@ def scale(entries: Sequence[Entry]) -> tuple[float, float]:
 
 def pictures(record: Record) -> list[tuple[str, str]]:
     """The newest PNG of each kind in a run's media folder, as (caption, data URI)."""
+    found = _newest(record, ".png", LARGEST_PICTURE)
+    return [(caption, _data_uri(path, "image/png")) for caption, path in found]
+
+
+def films(record: Record) -> list[tuple[str, str | None]]:
+    """The newest mp4 of each kind, as (caption, data URI); None for one too large for the page."""
+    found = _newest(record, ".mp4")
+    small = [path.stat().st_size <= LARGEST_FILM for _, path in found]
+    return [
+        (caption, _data_uri(path, "video/mp4"))
+        if fits
+        else (f"{caption}: {path}, too large for this page", None)
+        for (caption, path), fits in zip(found, small, strict=True)
+    ]
+
+
+def _newest(record: Record, suffix: str, largest: float = math.inf) -> list[tuple[str, Path]]:
+    """The newest file of each kind up to that size, with a caption."""
     newest: dict[str, tuple[int, Path]] = {}
-    for path in sorted((record.path / "media").glob("*.png")):
+    for path in sorted((record.path / "media").glob(f"*{suffix}")):
         found = re.fullmatch(r"(.*?)-?(\d+)", path.stem)
         kind, step = (found[1], int(found[2])) if found else (path.stem, -1)
-        if step >= newest.get(kind, (-2, path))[0] and path.stat().st_size <= LARGEST_PICTURE:
+        if step >= newest.get(kind, (-2, path))[0] and path.stat().st_size <= largest:
             newest[kind] = step, path
     told = []
     for kind, (step, path) in sorted(newest.items()):
         at = f" after {step:,} {record.axis.removesuffix('_seen').replace('_', ' ')}" if step >= 0 else ""
-        data = base64.b64encode(path.read_bytes()).decode()
-        told.append((f"{kind}{at}", f"data:image/png;base64,{data}"))
+        told.append((f"{kind}{at}", path))
     return told
+
+
+def _data_uri(path: Path, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _see_through(colour: str) -> str:

@@ -13,12 +13,16 @@ from plotly.offline import get_plotlyjs
 from core import figures
 from core.comparison import OWN_AFFAIR, Contest, Entry
 from core.formats import remarks, seeds
+from core.records import Record
 from core.statistics import ENOUGH
 from core.tables import number, span
 
 HERE = Path(__file__).parent
 # The browser itself refuses every request, whatever a name or a setting may hold.
-POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+POLICY = (
+    "default-src 'none'; img-src data: blob:; media-src data:; "
+    "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+)
 WAYS = {True: "higher is better", False: "lower is better", None: "no better or worse"}
 
 
@@ -135,16 +139,24 @@ def _samples(contest: Contest, colours: dict[str, str]) -> str:
     shown = []
     for entry in contest.entries:
         run = next((curve.record for curve in entry.scored or entry.curves), None)
-        grids = figures.pictures(run) if run else []
-        if not run or not grids:
+        images = _media(run) if run else ""
+        if not run or not images:
             continue
-        images = "".join(
-            f'<figure><img src="{source}" alt=""><figcaption>{escape(caption)}</figcaption></figure>'
-            for caption, source in grids
-        )
         name = f"{_dot(colours[entry.label])}{escape(entry.label)} <small>seed {run.seed}</small>"
         shown.append(f'<div class="samples"><h3>{name}</h3><div class="grids">{images}</div></div>')
     return f'<div class="gallery">{"".join(shown)}</div>'
+
+
+def _media(run: Record) -> str:
+    """A run's newest pictures and films, each with what it is."""
+    parts = [(f'<img src="{source}" alt="">', caption) for caption, source in figures.pictures(run)]
+    parts += [
+        (f'<video controls loop muted src="{film}"></video>' if film else "", caption)
+        for caption, film in figures.films(run)
+    ]
+    return "".join(
+        f"<figure>{shown}<figcaption>{escape(caption)}</figcaption></figure>" for shown, caption in parts
+    )
 
 
 def _settings(contest: Contest) -> str:

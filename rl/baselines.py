@@ -27,6 +27,7 @@ from core.stopping import Stopped, Stopping
 from core.tracking import Group
 from rl import spaces
 from rl.environments import Envs, make
+from rl.filming import Filming
 from rl.guest import GuestPolicy, Player, Recorder
 from rl.playing import Scores, nothing
 from rl.recipes import RECIPES
@@ -103,6 +104,7 @@ class Run:
     options: Options
     config: Any
     group: Group
+    filming: Filming | None
     check: Callable[[], None]  # raises Stopped when someone asks to stop
 
 
@@ -116,7 +118,6 @@ class Seed(BaseCallback):
         self.yard = Envs(task, [seed], options.envs)  # never stepped: twins of it are evaluated in
         self.learner = model_of(run.algorithm, run.config, run.task, options.envs, seed, run.check)
         self.policy = GuestPolicy([self.learner])
-        self.filming = filming(run.group, self.policy, self.yard, options, first=index)
         self.stretch = stretch(self.learner)  # steps between updates
         self.taken = 0  # of them
         self.recorder = Recorder(
@@ -176,7 +177,7 @@ class Seed(BaseCallback):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix("stable-baselines3", "evaluation", step, *self.yard.seeds))
             return evaluated(
-                self.policy, self.yard, self.run.options, self.filming, step, last, self.run.check
+                self.policy, self.yard, self.run.options, self.run.filming, step, last, self.run.check
             )
 
     def _state(self) -> State:
@@ -216,9 +217,10 @@ def main(argv: list[str]) -> int:
         quiet=options.quiet,
     )
     group.say(f"{algorithm} on {task.env}: {settings.changed() or 'all settings at their defaults'}")
+    film = filming(group, options)
     with Stopping() as stopping:
         try:
-            return train(Run(algorithm, task, options, config, group, stopping.check))
+            return train(Run(algorithm, task, options, config, group, film, stopping.check))
         except Stopped:
             group.say("stopped; runs of Stable-Baselines3 cannot be resumed, train it anew")
             group.finish("stopped", stopping.exit_code)

@@ -73,32 +73,32 @@ class Filming:
 
     Args:
         group: the record.
-        policy: of the seeds of ``envs``.
-        envs: what it is trained in; only looked at.
         due: whether the evaluation at a step is filmed, not being the last.
         limit: decisions of an episode.
-        first: the number in the group of the first of these seeds.
     """
 
-    def __init__(
-        self, group: Group, policy: Policy, envs: Envs, due: Callable[[int], bool], limit: int, first: int = 0
-    ) -> None:
-        self.group, self.policy, self.envs, self.due, self.first = group, policy, envs, due, first
-        self.limit = min(limit, LONGEST)
+    def __init__(self, group: Group, due: Callable[[int], bool], limit: int) -> None:
+        self.group, self.due, self.limit = group, due, min(limit, LONGEST)
         self.possible = True
 
-    def __call__(self, step: int, last: bool, check: Callable[[], None]) -> None:
-        """What is due after the evaluation at this step; what cannot be filmed is said once, and no more tried."""
+    def __call__(self, policy: Policy, envs: Envs, step: int, last: bool, check: Callable[[], None]) -> None:
+        """What is due after the evaluation at this step; what cannot be filmed is said once, and no more tried.
+
+        Args:
+            policy: of the seeds of ``envs``, which is only looked at.
+        """
         if not self.possible or not (last or self.due(step)):
             return
-        live = np.flatnonzero(self.group.alive)
-        seeds = range(self.first, self.first + len(self.envs.seeds))
-        wanted = [i for i in seeds if i in (live if last else live[:1])]
+        live = [seed for seed, alive in zip(self.group.seeds, self.group.alive, strict=True) if alive]
+        made = []
         with tempfile.TemporaryDirectory(prefix="lab-film-") as folder:
-            made = []
             try:
-                for i in wanted:
-                    made.append((i, self._film(Path(folder), i, check)))
+                for k, seed in enumerate(envs.seeds):
+                    if seed in (live if last else live[:1]):
+                        path, chance = Path(folder) / f"{seed}.mp4", mix(seed, "film", 0) % 2**31
+                        solo = Solo(policy, envs.frozen("film", 1), k)
+                        film(path, envs.task, solo, seed=chance, limit=self.limit, check=check)
+                        made.append((self.group.seeds.index(seed), path))
             except Stopped:
                 raise
             except Exception as error:  # a driver that is missing, say: no reason for training to end
@@ -107,14 +107,6 @@ class Filming:
                 self.group.say(f"no film: {words.strip().splitlines()[0]}; training goes on")
             for i, path in made:  # together: stopped in between, none is recorded twice
                 self.group.video(step, "episode", i, path)
-
-    def _film(self, folder: Path, i: int, check: Callable[[], None]) -> Path:
-        path, k = folder / f"{i}.mp4", i - self.first
-        twin = self.envs.frozen("film", 1)
-        solo = Solo(self.policy, twin, k)
-        chance = mix(self.envs.seeds[k], "film", 0) % 2**31
-        film(path, self.envs.task, solo, seed=chance, limit=self.limit, check=check)
-        return path
 
 
 def quarterly(steps: int, stride: int, every: int) -> Callable[[int], bool]:

@@ -124,7 +124,7 @@ def run(learning: Any, group: Group, options: Options, resumed: States | None = 
             training.load_state_dict(resumed)
         for note in [*envs.notes, *getattr(agent, "notes", ())]:
             group.say(note)
-        return training.run(partial(evaluated, agent, envs, options, filming(group, agent, envs, options)))
+        return training.run(partial(evaluated, agent, envs, options, filming(group, options)))
     except BaseException as error:
         group.finish("crashed", 1, str(error) or type(error).__name__)
         raise
@@ -132,12 +132,10 @@ def run(learning: Any, group: Group, options: Options, resumed: States | None = 
         envs.close()
 
 
-def filming(group: Group, policy: Policy, envs: Envs, options: Options, first: int = 0) -> Filming | None:
-    """What films, if it was asked for; ``first`` is the number in the group of the first seed of ``envs``."""
-    if not options.video:
-        return None
+def filming(group: Group, options: Options) -> Filming | None:
+    """What films, if it was asked for."""
     due = quarterly(options.steps, options.envs, cadence(options).evaluate)
-    return Filming(group, policy, envs, due, options.eval_max_steps, first)
+    return Filming(group, due, options.eval_max_steps) if options.video else None
 
 
 def evaluated(
@@ -153,7 +151,7 @@ def evaluated(
         check=check,
     )
     if film is not None:
-        film(step, last, check)
+        film(policy, envs, step, last, check)
     return found
 
 

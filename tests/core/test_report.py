@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core import report
+from core import figures, report
 from core.errors import UserError
 from core.page import embedded
 from tests.core.run_folders import evaluations, write_run
@@ -184,6 +184,22 @@ def test_few_seeds_are_drawn_themselves(tmp_path: Path) -> None:
     traces = json.loads(parsed.scripts["figures"])["figure-0"]["data"]
     assert [trace.get("opacity") for trace in traces] == [0.4, 0.4, 0.4, None]
     assert not any("fill" in trace for trace in traces)
+
+
+def test_films_are_in_the_page_and_those_too_large_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media = write_run(tmp_path / "runs", rows=evaluations(1, 2)) / "media"
+    media.mkdir()
+    for name, film in (("episode-9", b"before"), ("episode-10", b"after"), ("eval", b"much too long")):
+        (media / f"{name}.mp4").write_bytes(film)
+    monkeypatch.setattr(figures, "LARGEST_FILM", 6)
+    text, parsed = page(tmp_path / "runs")
+    shown = [address for address in parsed.fetched if "video/mp4" in address]
+    assert shown == ["data:video/mp4;base64," + base64.b64encode(b"after").decode()]
+    assert "episode after 10 env step" in text
+    assert f"eval: {media / 'eval.mp4'}, too large for this page" in text
+    assert "media-src data:;" in text  # or the browser would not play it
 
 
 def test_hostile_names_are_only_text(tmp_path: Path) -> None:
