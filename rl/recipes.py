@@ -48,7 +48,13 @@ def gradient_arguments(config: a2c.Config | ppo.Config, pixels: bool) -> dict[st
         "ent_coef": config.entropy_weight,
         "normalize_advantage": config.normalise_advantage,
         "max_grad_norm": config.max_grad_norm,
-        "policy_kwargs": {**network(config, pixels), "log_std_init": config.initial_log_std},
+        "use_sde": config.sde_every > 0,
+        "sde_sample_freq": config.sde_every or -1,
+        "policy_kwargs": {
+            **network(config, pixels),
+            "log_std_init": config.initial_log_std,
+            "ortho_init": config.orthogonal,
+        },
     }
 
 
@@ -57,13 +63,7 @@ def a2c_arguments(config: a2c.Config, envs: int, pixels: bool) -> dict[str, Any]
     told = gradient_arguments(config, pixels)
     rms = {"alpha": config.rms_alpha, "eps": config.rms_eps, "weight_decay": 0}
     optimiser = {"optimizer_class": torch.optim.RMSprop, "optimizer_kwargs": rms}
-    orthogonal = {"ortho_init": config.orthogonal}
-    return {
-        **told,
-        "use_sde": config.sde_every > 0,
-        "sde_sample_freq": config.sde_every or -1,
-        "policy_kwargs": {**told["policy_kwargs"], **optimiser, **orthogonal},
-    }
+    return {**told, "policy_kwargs": {**told["policy_kwargs"], **optimiser}}
 
 
 def ppo_arguments(config: ppo.Config, envs: int, pixels: bool) -> dict[str, Any]:

@@ -206,7 +206,6 @@ def test_a_film_is_an_mp4_of_a_whole_episode(capsys: pytest.CaptureFixture[str])
         ("eval steps --video --episodes 1", "worlds.py:Steps cannot be filmed"),
         ("eval fresh", "fresh/0 has no checkpoint yet"),
         ("eval torn", "is truncated or not a checkpoint"),
-        ("eval foreign", "foreign/0 is Stable-Baselines3's own"),
     ],
 )
 def test_what_cannot_be_evaluated_is_one_line(
@@ -231,15 +230,9 @@ def _half_a_checkpoint(run: Path) -> None:
     file.write_bytes(file.read_bytes()[:100])
 
 
-def _of_another(run: Path) -> None:
-    file = run / "run.json"
-    file.write_text(file.read_text().replace('"q-learning"', '"sb3-ppo"'))
-
-
 SPOILT: dict[str, Callable[[Path], None]] = {
     "fresh": _no_checkpoint,
     "torn": _half_a_checkpoint,
-    "foreign": _of_another,
 }
 
 
