@@ -39,28 +39,29 @@ def scatter(points: Tensor, real: Tensor, side: int = SIDE) -> Tensor:
 
     paper = Image.new("RGB", (wide, wide), "white")
     pen = ImageDraw.Draw(paper)
-    _axes(pen, middle.tolist(), half, wide)
-    _dots(pen, place(known), REAL, 1.5)
+    axes(pen, middle.tolist(), half, wide)
+    dots(pen, place(known), REAL, 1.5)
     drawn = []
     for own in points:
         picture = paper.copy()
         pen = ImageDraw.Draw(picture)
         at = place(own[own.isfinite().all(dim=-1)])
         inside = ((at >= 0) & (at <= wide)).all(axis=1)
-        _dots(pen, at[inside], GENERATED, 1.1)
-        _dots(pen, at[~inside].clip(2 * FINER, wide - 2 * FINER), ASTRAY, 2.0)
+        dots(pen, at[inside], GENERATED, 1.1)
+        dots(pen, at[~inside].clip(2 * FINER, wide - 2 * FINER), ASTRAY, 2.0)
         small = picture.resize((side, side), Image.Resampling.BOX)
         drawn.append(torch.from_numpy(np.asarray(small, dtype=np.float32).transpose(2, 0, 1) / 255))
     return torch.stack(drawn)[:, None]
 
 
-def _dots(pen: ImageDraw.ImageDraw, places: np.ndarray, colour: str, radius: float) -> None:
+def dots(pen: ImageDraw.ImageDraw, places: np.ndarray, colour: str, radius: float) -> None:
+    """A dot at every one of the places ``[n, 2]``, in fine pixels from the left and from the top."""
     r = radius * FINER
     for x, y in places.tolist():
         pen.ellipse((x - r, y - r, x + r, y + r), fill=colour)
 
 
-def _axes(pen: ImageDraw.ImageDraw, middle: list[float], half: float, wide: int) -> None:
+def axes(pen: ImageDraw.ImageDraw, middle: list[float], half: float, wide: int) -> None:
     """Pale lines at round numbers, which stand at the left and at the foot."""
     size = 11 * FINER
     for axis in (0, 1):

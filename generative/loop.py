@@ -10,11 +10,12 @@ from core.averages import Averages
 from core.noise import States
 from core.tracking import Group
 from core.training import Check
+from generative import latent
 from generative.data import Batches, held_still
 from generative.drawing import scatter
-from generative.files import Dataset, Points
+from generative.files import Dataset, Images, Points
 from generative.metrics import coverage
-from generative.trainer import Metrics, Trainer, evaluation_noise
+from generative.trainer import Encoder, Metrics, Trainer, evaluation_noise
 
 PICTURED = 32  # test images among the pictures of an evaluation
 COUNTED = 2_500  # generated points among which modes are counted (Lin et al. 2018, section 4.1)
@@ -62,6 +63,10 @@ class Fitting:
         for name, images in self.trainer.pictures(self.test[:PICTURED], noise).items():
             points = images.shape[2:] == (2,)
             group.images(at, name, scatter(images, self.test) if points else images)
+        if isinstance(self.dataset, Images) and isinstance(self.trainer, Encoder):
+            labels = self.dataset.test_labels
+            for name, images in latent.pictures(self.trainer, self.test, labels).items():
+                group.images(at, name, images)
 
     def state_dict(self) -> States:
         return trees.states_of(self.parts)

@@ -46,10 +46,10 @@ LAYERS = {
         {"replay", "rollout", "environments", "spaces", "worlds"},
         {"agents/*"},
         {"loop", "recipes"},
-        {"train", "evaluate", "benchmark", "audit", "baselines", "cells", "speed"},
+        {"train", "evaluate", "benchmark", "audit", "baselines", "cells", "speed", "speed_tables", "cliff"},
     ],
     "generative": [
-        {"trainer", "losses", "metrics", "drawing"},
+        {"trainer", "losses", "metrics", "drawing", "latent"},
         {"data", "features"},
         {"trainers/*"},
         {"loop"},
