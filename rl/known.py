@@ -31,6 +31,7 @@ class Grid(NamedTuple):
     marks: NDArray[np.str_]  # [row, column], one letter: S start, G goal, H hole, C cliff, or nothing
     walls: NDArray[np.bool_]  # [row, column]: a wall at the right of the cell
     sides: tuple[int, ...]  # of each action: its place in SIDES, or −1 where it does not move
+    titles: tuple[str, ...]  # of each layer
 
 
 class Known(NamedTuple):
@@ -95,7 +96,15 @@ def grid_of(inner: Any, outcomes: Outcomes) -> Grid | None:
     cliff = getattr(inner, "_cliff", None)
     if desc is None:
         marks = _found(outcomes, rows, columns, marks, cliff)
-    return Grid(rows, columns, layers, marks, walls, _sides(outcomes, rows, columns, layers))
+    sides = _sides(outcomes, rows, columns, layers)
+    return Grid(rows, columns, layers, marks, walls, sides, _titles(marks, layers))
+
+
+def _titles(marks: NDArray[np.str_], layers: int) -> tuple[str, ...]:
+    """Taxi's layers are where the passenger waits (or sits in the taxi) and where they want to go."""
+    if layers != 20 or not np.isin(list("RGYB"), marks).all():
+        return tuple(f"layer {k}" if layers > 1 else "" for k in range(layers))
+    return tuple(f"{at} to {to}" for at in ("R", "G", "Y", "B", "taxi") for to in "RGYB")
 
 
 def _found(outcomes: Outcomes, rows: int, columns: int, marks: Any, cliff: Any) -> NDArray[np.str_]:

@@ -7,7 +7,22 @@ from core.averages import Averages
 from core.noise import Chance, States
 from core.tracking import Group
 from rl.agent import Agent, Networked, Transition
+from rl.drawing import Drawing
 from rl.environments import Envs
+from rl.tabular import Table
+
+
+class Tables:
+    """Pictures of an agent's tables, if it keeps any."""
+
+    def __init__(self, agent: Agent, envs: Envs) -> None:
+        self.agent, self.envs, self.drawing = agent, envs, None  # type: Agent, Envs, Drawing | None
+
+    def look(self, group: Group, at: int) -> None:
+        """One picture per seed, as ``q_table``."""
+        if isinstance(self.agent, Table):
+            self.drawing = self.drawing or Drawing(self.envs.known, self.agent.config.gamma)
+            group.images(at, "q_table", self.drawing(self.agent.q))
 
 
 class Interaction:
@@ -20,6 +35,7 @@ class Interaction:
 
     def __init__(self, agent: Agent, envs: Envs) -> None:
         self.agent, self.envs, self.stride = agent, envs, envs.envs
+        self.tables = Tables(agent, envs)
         self.chance = Chance(envs.seeds, "acting")
         self.parts: dict[str, trees.Stateful] = {"agent": agent, "envs": envs, "chance": self.chance}
 
@@ -43,7 +59,8 @@ class Interaction:
         self.obs, self.start, self.memory = landed.obs, landed.start, memory
 
     def look(self, group: Group, at: int) -> None:
-        """Histograms of the agent's networks."""
+        """Histograms of the agent's networks, pictures of its tables."""
+        self.tables.look(group, at)
         for net_name, net in self.agent.nets.items() if isinstance(self.agent, Networked) else ():
             found = {f"weights/{net_name}.{name}": value for name, value in net.weights().items()}
             found |= {f"gradients/{net_name}.{name}": value for name, value in net.gradients().items()}

@@ -45,7 +45,7 @@ LAYERS = {
         {"agent", "losses", "returns", "exploration", "planning"},
         {"replay", "rollout", "environments", "spaces", "worlds"},
         {"agents/*"},
-        {"loop", "recipes"},
+        {"loop", "recipes", "simulation"},
         {"train", "evaluate", "benchmark", "audit", "baselines", "cells", "speed", "speed_tables", "cliff"},
     ],
     "generative": [
