@@ -100,9 +100,8 @@ class Solo:
             raise ValueError(
                 f"{self.envs.task.env} shows {space}; this observation has shape {list(raw.shape)}"
             )
-        seen = self.envs.see(
-            np.stack([raw] * len(self.envs.seeds))
-        )  # the other seeds' actions are left unused
+        same = np.stack([raw] * len(self.envs.seeds))  # what the other seeds would do is left unused
+        seen = self.envs.see(same)
         action, self._memory = self.policy.act(seen, self._memory, start=self._start, explore=explore)
         self._start = np.zeros_like(self._start)
         return self.policy.executed(action)[self.k, 0]

@@ -16,7 +16,7 @@ from rl import filming
 from rl.filming import quarterly
 from tests.killing import different
 
-QUICK = "--preset none --eval-episodes 2 --final-episodes 2 --wandb disabled --quiet"
+QUICK = "--preset none --normalise-obs --eval-episodes 2 --final-episodes 2 --wandb disabled --quiet"
 SMALL = {
     "ppo": "--rollout 64 --batch 64 --epochs 1 --hidden 8 --envs 2 --compile off",
     "sb3-ppo": "--rollout 64 --batch 64 --epochs 1 --hidden 8 --envs 2",
