@@ -1,4 +1,4 @@
-"""The likelihood estimate against a model whose likelihood is known: probabilistic PCA."""
+"""The likelihood estimate against a model whose likelihood is known, probabilistic PCA; modes counted by hand."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core.noise import Noise
 from generative import losses
-from generative.metrics import LogWeights, negative_log_likelihood
+from generative.metrics import LogWeights, coverage, negative_log_likelihood
 
 LATENT, PIXELS, SIGMA = 2, 6, 0.7
 
@@ -96,3 +96,46 @@ def test_pieces_and_a_whole_agree_and_far_weights_do_not_overflow() -> None:
         # −log of the mean of e^-2000 (1 + e^-1 + e + e^-5 + e^-.5)
         expected = 2000 - math.log((1 + math.exp(-1) + math.e + math.exp(-5) + math.exp(-0.5)) / 5)
         assert found.item() == pytest.approx(expected, abs=1e-9)
+
+
+# --- modes of a mixture
+
+CENTRES = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
+
+
+def covered(*points: tuple[float, float], sigma: float = 1.0) -> dict[str, float]:
+    return {name: value.item() for name, value in coverage(torch.tensor([points]), CENTRES, sigma).items()}
+
+
+def test_modes_counted_by_hand() -> None:
+    """(1.8, 2.4) lies 3σ away, just too far; (1.7, 2.4) less. Shares of modes among the good: 2/4, 1/4, 1/4, 0."""
+    found = covered((0.0, 0.0), (1.7, 2.4), (1.8, 2.4), (9.0, 1.0), (0.0, 12.0), (5.0, 5.0))
+    # KL = ½ ln(½ / ¼) + ¼ ln(¼ / ¼) + ¼ ln(¼ / ¼) = ½ ln 2
+    expected = {"modes": 3, "high_quality": 4 / 6, "reverse_kl": 0.5 * math.log(2)}
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_sigma_decides_what_is_near() -> None:
+    assert covered((0.0, 1.4), sigma=0.5) == pytest.approx(
+        {"modes": 1, "high_quality": 1, "reverse_kl": math.log(4)}
+    )
+    far = covered((0.0, 1.6), sigma=0.5)  # nothing is good: as far from equal shares as can be
+    assert far == pytest.approx({"modes": 0, "high_quality": 0, "reverse_kl": math.log(4)})
+
+
+def test_all_modes_equally_often_is_no_divergence_and_seeds_are_apart() -> None:
+    points = torch.stack([CENTRES + 0.5, CENTRES[:1].expand(4, 2), torch.full((4, 2), math.nan)])
+    found = coverage(points, CENTRES, 1.0)
+    assert found["modes"].tolist() == [4, 1, 0]
+    assert found["high_quality"].tolist() == [1, 1, 0]
+    assert found["reverse_kl"].tolist() == pytest.approx([0, math.log(4), math.log(4)], abs=1e-6)
+
+
+def test_true_samples_are_of_high_quality_as_often_as_a_gaussian_lies_within_three_sigma() -> None:
+    """In the plane that is 1 − exp(−9/2) = 98.89 %; the reverse KL of N multinomial draws is near (M − 1) / 2N."""
+    owner = Noise((0,), "owner").integers(4, 40_000)[0]
+    found = covered(*(CENTRES[owner] + 0.3 * Noise((0,), "test").normal(40_000, 2)[0]).tolist(), sigma=0.3)
+    assert found["high_quality"] == pytest.approx(
+        1 - math.exp(-4.5), abs=4 * math.sqrt(0.0111 * 0.9889 / 40_000)
+    )
+    assert 0 <= found["reverse_kl"] < 5 * 3 / (2 * 40_000)
