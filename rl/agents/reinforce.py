@@ -53,7 +53,7 @@ class Config:
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "lab": {
-        "CartPole-v1": {"envs": 4, "steps": 200_000},
+        "CartPole-v1": {"envs": 4, "lr": 1e-2, "steps": 200_000},
     },
 }
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rl.returns import discounted, gae
+from rl.returns import discounted, gae, places
 
 
 def rows(*columns: list[float]) -> list[torch.Tensor]:
@@ -67,3 +67,10 @@ def test_discounted_returns_by_hand() -> None:
     # G₂ = 4 + .5·8 = 8; G₁ = 2 + 0·8 = 2 (an end); G₀ = 1 + .5·2 = 2
     found = discounted(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0.5, 0.0, 0.5]), torch.tensor(8.0))
     assert found.tolist() == [2, 2, 8]
+
+
+def test_places_are_counted_from_each_episodes_beginning_and_across_rollouts() -> None:
+    ended = np.array([[False, True], [True, False], [False, False]])
+    t, following = places(ended, np.array([4, 0]))
+    assert t.tolist() == [[4, 0], [5, 0], [0, 1]]
+    assert following.tolist() == [1, 2]
