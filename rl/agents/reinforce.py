@@ -4,14 +4,15 @@ Williams 1992; Sutton & Barto 2018, sections 13.3 and 13.4:
 
     ∇J = E[ Σ_t γ^t (G_t − b(s_t)) ∇ log π(a_t|s_t) ],    G_t = r_t + γ G_{t+1} to the episode's end
 
-b is a learned value, or 0. The theorem's γ^t makes late actions of an episode count ever less; as is usual it is left
-out unless asked for, which is then no gradient of the discounted return, but of none other either (Nota & Thomas 2020).
+b is a learned value, or 0. The theorem's γ^t makes late steps of an episode count ever less. As is usual it is left out
+unless asked for; what is then followed is the gradient of no objective (Nota & Thomas 2020), but learns faster.
 
 A rollout cuts episodes: what is still running at its end, or was stopped by a time limit, is not over. There the return
 goes on with γ v(s') where a value is learned; without one it stops at the cut.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,7 +97,7 @@ class Reinforce(Actor):
 
     def _batch(self, steps: Transition) -> Batch:
         """Returns of a rollout with leaves ``[T, S, E, …]``, as rows ``[S, T·E, …]``."""
-        rows = lambda leaf: by_seed(leaf, self.spec.device)  # noqa: E731
+        rows = partial(by_seed, device=self.spec.device)
         gamma, obs = self.config.gamma, rows(steps.obs)
         ended = steps.terminated | steps.truncated
         cut = steps.truncated & ~steps.terminated
