@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from core.cells import Suite
 from core.errors import UserError
+from generative import collapse
 from generative.data import Data, load
 
 
@@ -20,4 +21,4 @@ def needs(data: str) -> Callable[[], str]:
     return why
 
 
-TRAINERS = Suite("trainers", "generative.cells:TRAINERS", {})
+TRAINERS = Suite("trainers", "generative.cells:TRAINERS", {**collapse.CELLS})
