@@ -57,7 +57,7 @@ class Config:
     def __post_init__(self) -> None:
         rates = ("lr", *(("lr_critic",) if self.lr_critic is not None else ()))
         for name in ("latent", "width", "gain", "batch_size", "critic_steps", *rates):
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:
                 raise UserError(
                     f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be more than 0"
                 )
