@@ -18,7 +18,7 @@ from generative.metrics import coverage
 from generative.trainer import Encoder, Metrics, Trainer, evaluation_noise
 
 PICTURED = 32  # test images among the pictures of an evaluation
-COUNTED = 2_500  # generated points among which modes are counted (Lin et al. 2018, section 4.1)
+COUNTED = 2_500  # generated points among which modes are counted (Lin et al. 2018, section 4)
 
 
 class Fitting:

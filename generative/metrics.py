@@ -43,7 +43,7 @@ def negative_log_likelihood(
 
 
 def coverage(points: Tensor, centres: Tensor, sigma: float) -> dict[str, Tensor]:
-    """How much of a mixture of Gaussians is covered by samples ``[seed, N, 2]`` (Lin et al. 2018, section 4.1).
+    """How much of a mixture of Gaussians is covered by samples ``[seed, N, 2]`` (Lin et al. 2018, section 4).
 
     A sample is of high quality when it lies less than 3σ from the nearest centre, and belongs to that mode.
 

@@ -34,7 +34,7 @@ def _ring(radius: float) -> tuple[tuple[float, float], ...]:
 
 GRID = tuple((float(x), float(y)) for x in (-4, -2, 0, 2, 4) for y in (-4, -2, 0, 2, 4))
 
-# Lin et al. 2018 (PacGAN), section 4.1, and Gulrajani et al. 2017 (WGAN-GP) in the code of its toy experiments,
+# Lin et al. 2018 (PacGAN), section 4, and Gulrajani et al. 2017 (WGAN-GP) in the code of its toy experiments,
 # where everything is brought to a standard deviation near 1.
 MIXTURES: dict[str, Mixture] = {
     "ring": Mixture(_ring(1.0), 0.01),
