@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from core.stopping import Stopping
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+ONE_AT_A_TIME = threading.Lock()
 PATIENCE = 5.0  # seconds for last lines: what a command itself left running may hold its output open
 
 
@@ -65,5 +66,7 @@ def _begin(command: Sequence[str]) -> subprocess.Popen[str]:
 
 def _pass_on(name: str, process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
-    for line in process.stdout:
-        print(f"{name} | {line.rstrip()}", flush=True)
+    with process.stdout as lines:
+        for line in lines:
+            with ONE_AT_A_TIME:  # print writes a line and its end apart
+                print(f"{name} | {line.rstrip()}", flush=True)

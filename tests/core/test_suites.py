@@ -1,0 +1,151 @@
+"""Suites: their cells made side by side, gone on with, and drawn so that a short tier never hides a longer one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core import suites
+from core.cells import judged, keep, records
+from core.errors import UserError
+from tests.core.cells_by_hand import SUITE
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGE = "<!-- bench by-hand -->\n<!-- end -->\n"
+
+
+@pytest.fixture(autouse=True)
+def _found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes that make cells find the suite, wherever they run."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+def have(root: Path, tier: str, score: float, name: str = "calls") -> None:
+    keep(
+        root / tier / f"{name}.json", SUITE.cells[name].command(tier), [{"what": "x | y", "scores": [score]}]
+    )
+
+
+def lab_bench(root: Path, *words: str) -> int:
+    return suites.main(SUITE, ["--root", str(root), *words])
+
+
+# --- making
+
+
+def test_cells_side_by_side_with_what_fails_among_them(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--only", "lake", "calls", "refuses", "absent")
+    assert lab_bench(tmp_path, *words, "--jobs", "2") == 1
+    printed = capfd.readouterr().out
+    assert "absent is passed over: no data\n" in printed
+    assert "calls | counting smoke\n" in printed
+    assert "refuses | lab: there is nothing to be had\n" in printed
+    assert "refuses was not made (exit status 2); the same command tries again\n" in printed
+    assert "lake | $ lab train q-learning --env FrozenLake-v1 --steps 200 --seeds 0 1 --root" in printed
+    assert (
+        "| lake | a lake, steps | smoke | 200 | 200 [200, 200], n = 2 | 200, 200 | reported | – |" in printed
+    )
+    assert (
+        "| calls | a function, calls | smoke | 7 | 2 [-0.4841, 4.484], n = 3 | 1, 2, 3 | ≥ 2 | yes |"
+        in printed
+    )
+    assert lab_bench(tmp_path, "--only", "lake", "calls", "absent") == 0  # nothing is made again
+    assert "$" not in capfd.readouterr().out
+    assert (tmp_path / "smoke" / "calls" / "calls").read_text() == "."
+    assert (tmp_path / "by-hand.json").exists()
+
+
+def test_a_mark_of_the_chosen_tier_decides_the_exit_status(tmp_path: Path) -> None:
+    for tier, score in (("smoke", 1.0), ("table", 3.0)):
+        row = {"scores": [score], "mark": ["≥", 2]}
+        keep(tmp_path / tier / "calls.json", SUITE.cells["calls"].command(tier), [row])
+    assert lab_bench(tmp_path, "--draw", "--tier", "smoke") == 1
+    assert lab_bench(tmp_path, "--draw", "--tier", "table") == 0
+    assert lab_bench(tmp_path, "--draw", "--tier", "smoke", "--only", "lake") == 0
+
+
+@pytest.mark.slow
+def test_what_was_interrupted_goes_on(tmp_path: Path) -> None:
+    code = "import sys; from core import suites; from tests.core.cells_by_hand import SUITE; "
+    code += "from core.cli import run; sys.exit(run(lambda argv: suites.main(SUITE, argv), sys.argv[1:]))"
+    words = [sys.executable, "-c", code, "--only", "long", "calls", "--jobs", "1", "--root", str(tmp_path)]
+    process = subprocess.Popen(words, cwd=ROOT, env={**os.environ, "WANDB_MODE": "disabled"})
+    metrics = tmp_path / "smoke" / "long" / "0" / "metrics.jsonl"
+    deadline = time.monotonic() + 60
+    while not (metrics.exists() and metrics.stat().st_size > 2_000) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 130
+    runs = records(tmp_path / "smoke" / "long")
+    assert [run.status for run in runs] == ["stopped", "stopped"]
+    assert not (tmp_path / "smoke" / "calls").exists()  # it never began
+    assert lab_bench(tmp_path, "--only", "long", "calls") == 0
+    runs = records(tmp_path / "smoke" / "long")
+    assert [(run.status, len(run.run["resumed"])) for run in runs] == [("finished", 1)] * 2
+    assert judged(SUITE, "long", "smoke", tmp_path)[0]["steps"] == 20_000
+
+
+# --- the table
+
+
+def test_the_higher_tier_is_shown(tmp_path: Path) -> None:
+    have(tmp_path, "smoke", 1.0)
+    assert [row["tier"] for row in suites.best(SUITE, "calls", tmp_path)] == ["smoke"]
+    have(tmp_path, "table", 2.0)
+    assert [(row["tier"], row["mean"]) for row in suites.best(SUITE, "calls", tmp_path)] == [("table", 2.0)]
+
+
+def test_a_smoke_row_never_replaces_a_table_row_in_the_page(tmp_path: Path) -> None:
+    page, mine, other = tmp_path / "page.md", tmp_path / "mine", tmp_path / "other"
+    page.write_text(PAGE)
+    have(mine, "smoke", 1.0)
+    have(mine, "smoke", 1.0, "absent")
+    assert lab_bench(mine, "--draw", "--out", str(page)) == 0
+    assert page.read_text().count("| smoke |") == 2
+    have(mine, "table", 2.0)
+    assert lab_bench(mine, "--draw", "--out", str(page)) == 0
+    assert "| calls | a function, x \\| y | table | – | 2, n = 1 | 2 |" in page.read_text()
+    have(other, "smoke", 9.0)  # another machine, or its results were thrown away
+    assert lab_bench(other, "--draw", "--out", str(page)) == 0
+    whole = page.read_text()
+    assert "| calls | a function, x \\| y | table | – | 2, n = 1 | 2 |" in whole
+    assert "| absent | elsewhere, x \\| y | smoke |" in whole  # of which we have nothing
+    assert "9" not in whole.replace("95 %", "")
+    have(other, "table", 9.0)
+    assert lab_bench(other, "--draw", "--out", str(page)) == 0
+    assert "| calls | a function, x \\| y | table | – | 9, n = 1 | 9 |" in page.read_text()
+
+
+def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:
+    have(tmp_path, "smoke", 1.0)
+    (tmp_path / "page.md").write_text("nothing\n")
+    with pytest.raises(UserError, match="add the two marks"):
+        lab_bench(tmp_path, "--draw", "--out", str(tmp_path / "page.md"))
+
+
+def test_a_cell_that_is_gone_leaves_the_page(tmp_path: Path) -> None:
+    have(tmp_path, "smoke", 1.0)
+    rows = {"calls": suites.best(SUITE, "calls", tmp_path)}
+    gone = suites.draw(SUITE, rows).replace("| calls |", "| former |")
+    assert "former" in gone
+    assert suites.draw(SUITE, rows, gone) == suites.draw(SUITE, rows)
+
+
+# --- what a person mistypes
+
+
+def test_an_unknown_cell_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown cell 'lkae'; did you mean 'lake'"):
+        lab_bench(tmp_path, "--only", "lkae")
+    with pytest.raises(UserError, match="refuses has no tier 'table'; it has smoke"):
+        lab_bench(tmp_path, "--only", "refuses", "--tier", "table")
+    with pytest.raises(UserError, match="--jobs is 0"):
+        lab_bench(tmp_path, "--jobs", "0")
+    with pytest.raises(UserError, match="nothing is finished"):
+        lab_bench(tmp_path, "--draw")
