@@ -19,7 +19,7 @@ from core.optimisers import Optimiser
 from core.replicas import Replicas
 from generative.trainer import Spec
 
-SHOWN = 64  # samples among the pictures of an evaluation
+SHOWN = {3: 64, 1: 1_000}  # samples in the picture of an evaluation: images, points
 
 
 class Widths(Protocol):
@@ -188,7 +188,7 @@ class Players:
 
     def pictures(self, images: Tensor, noise: Noise) -> dict[str, Tensor]:
         """Samples."""
-        return {"samples": self.sample(SHOWN, noise)}
+        return {"samples": self.sample(SHOWN[len(self.shape)], noise)}
 
     def weights(self) -> dict[str, Tensor]:
         """Both players' weights ``[seed, …]``, under their names."""
