@@ -70,10 +70,22 @@ TOY: dict[str, Any] = {
     "activation": "relu",
 }
 
+CLIP: dict[str, Any] = {
+    "constraint": "clip",
+    "optimiser": "rmsprop",
+    "lr": 5e-5,
+}  # Arjovsky et al. 2017, alg. 1
+MIXTURE: dict[str, Any] = {"penalty": 0.1, "lr": 1e-3, "beta1": 0.5, "schedule": "linear", "latent": 2,
+                           "hidden": (64, 64, 64), "activation": "relu", "steps": 15_000}  # fmt: skip
+
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "lab": {"digits": {"steps": 4_000, "lr": 1e-3, "beta1": 0.5}},
+    "lab": {"digits": {"steps": 700, "lr": 1e-3, "beta1": 0.5}, "ring": MIXTURE, "grid": MIXTURE},
     "paper": {"mnist": {}, "fashion-mnist": {}},
-    "official": {"mnist": MNIST, "fashion-mnist": MNIST, "ring": TOY, "grid": TOY, "swiss-roll": TOY},
+    "official": {
+        **dict.fromkeys(("mnist", "fashion-mnist"), MNIST),
+        **dict.fromkeys(("ring-wgan-gp", "grid-wgan-gp", "swiss-roll"), TOY),
+    },
+    "clip": dict.fromkeys(("digits", "mnist", "fashion-mnist", "ring", "grid", "swiss-roll"), CLIP),
 }
 
 
