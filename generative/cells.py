@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from core.cells import Suite
+from core.cells import Cell, Measure, Suite, Tier
 from core.errors import UserError
 from generative import collapse
 from generative.data import Data, load
@@ -21,4 +21,28 @@ def needs(data: str) -> Callable[[], str]:
     return why
 
 
-TRAINERS = Suite("trainers", "generative.cells:TRAINERS", {**collapse.CELLS})
+def _autoencoder(kind: str, data: str, seeds: str) -> Cell:
+    """What is lost by making images again from their codes, and from codes of images with a quarter put out."""
+    return Cell(
+        f"{kind} autoencoder on {data}, cross-entropy in nats per test image",
+        {
+            "smoke": Tier("--steps 60 --eval-every 30 --seeds 0 1", judged=False),
+            "table": Tier(f"--seeds {seeds}"),
+        },
+        train=f"ae --data {data} --preset lab --kind {kind}",
+        measures=(
+            Measure("final/reconstruction", "of the image"),
+            Measure("final/denoising", "of it corrupted"),
+        ),
+        absent=needs(data),
+    )
+
+
+KINDS = ("plain", "denoising", "sparse", "contractive")
+AUTOENCODERS = {
+    f"ae-{kind}-{data}": _autoencoder(kind, data, seeds)
+    for data, seeds in (("digits", "0 1 2 3 4"), ("mnist", "0 1 2"))
+    for kind in KINDS
+}
+
+TRAINERS = Suite("trainers", "generative.cells:TRAINERS", {**AUTOENCODERS, **collapse.CELLS})
