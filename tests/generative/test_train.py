@@ -80,7 +80,7 @@ def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
         assert {"train/bound", "train/reconstruction", "train/kl", "train/grad_norm"} <= seen[0].keys()
         assert record.summary["final/bound"] == seen[-1]["eval/bound"]
         assert set(pixels(folder)) == {
-            f"{n}-{k}.png" for n in ("samples", "reconstructions") for k in (200, 400)
+            f"{n}-{k}.png" for n in ("samples", "reconstructions", "latent_pca") for k in (200, 400)
         }
         assert load(folder / "checkpoints" / "best.safetensors")["step"] in (200, 400)
         histograms = [
