@@ -1,6 +1,6 @@
-"""Optimisers as pure functions of one seed's flat weights: (weights, gradient, moments, t, lr) → new ones.
+"""Optimisers as pure functions of one seed's flat weights: (weights, gradient, moments, corrections, lr) → new ones.
 
-They act on vectors ``[P]``, or on matrices ``[seed, P]`` with ``t`` of shape ``[seed, 1]``, and never in place, so the
+They act on vectors ``[P]``, or on matrices ``[seed, P]`` with corrections ``[seed, n]``, and never in place, so the
 same few lines run eagerly, under ``vmap`` and compiled together with the gradient.
 """
 
@@ -20,8 +20,16 @@ class Optimiser(Protocol):
     @property
     def count(self) -> int: ...
 
+    def corrections(self, t: Tensor) -> Tensor:
+        """What depends on the step count alone, ``[seed, 1]`` (1 at the first step) to ``[seed, n]``.
+
+        Worked out before the compiled update: its loops would do so again beside every few weights, and half of a
+        step's time went into that.
+        """
+        ...
+
     def __call__(
-        self, weights: Tensor, gradient: Tensor, moments: Moments, t: Tensor, lr: Tensor
+        self, weights: Tensor, gradient: Tensor, moments: Moments, corrections: Tensor, lr: Tensor
     ) -> tuple[Tensor, Moments]: ...
 
 
@@ -35,15 +43,19 @@ class Adam:
     decay: float = 0.0  # decoupled weight decay, as a share of lr
     count: int = 2
 
+    def corrections(self, t: Tensor) -> Tensor:
+        """1 − β₁^t and 1 − β₂^t."""
+        logs = [math.log(beta) if beta else -math.inf for beta in (self.beta1, self.beta2)]
+        wide = t.double()  # and expm1: 1 − β^t loses digits
+        return -torch.expm1(wide * wide.new_tensor(logs)).to(t.dtype)
+
     def __call__(
-        self, weights: Tensor, gradient: Tensor, moments: Moments, t: Tensor, lr: Tensor
+        self, weights: Tensor, gradient: Tensor, moments: Moments, corrections: Tensor, lr: Tensor
     ) -> tuple[Tensor, Moments]:
         mean = torch.lerp(moments[0], gradient, 1 - self.beta1)
         square = self.beta2 * moments[1] + (1 - self.beta2) * gradient * gradient
-        step = (
-            lr / -torch.expm1(t * math.log(self.beta1)) if self.beta1 else lr
-        )  # expm1: 1 − β^t loses digits
-        scale = (square / -torch.expm1(t * math.log(self.beta2))).sqrt() + self.eps
+        step = lr / corrections[..., :1]
+        scale = (square / corrections[..., 1:]).sqrt() + self.eps
         return weights * (1 - lr * self.decay) - step * mean / scale, (mean, square)
 
 
@@ -56,8 +68,12 @@ class RMSprop:
     momentum: float = 0.0
     count: int = 2
 
+    def corrections(self, t: Tensor) -> Tensor:
+        """None."""
+        return t
+
     def __call__(
-        self, weights: Tensor, gradient: Tensor, moments: Moments, t: Tensor, lr: Tensor
+        self, weights: Tensor, gradient: Tensor, moments: Moments, corrections: Tensor, lr: Tensor
     ) -> tuple[Tensor, Moments]:
         square = self.alpha * moments[0] + (1 - self.alpha) * gradient * gradient
         velocity = self.momentum * moments[1] + gradient / (square.sqrt() + self.eps)
@@ -71,8 +87,12 @@ class SGD:
     momentum: float = 0.0
     count: int = 1
 
+    def corrections(self, t: Tensor) -> Tensor:
+        """None."""
+        return t
+
     def __call__(
-        self, weights: Tensor, gradient: Tensor, moments: Moments, t: Tensor, lr: Tensor
+        self, weights: Tensor, gradient: Tensor, moments: Moments, corrections: Tensor, lr: Tensor
     ) -> tuple[Tensor, Moments]:
         velocity = self.momentum * moments[0] + gradient
         return weights - lr * velocity, (velocity,)

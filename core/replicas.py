@@ -33,6 +33,8 @@ from core.optimisers import Adam, Moments, Optimiser
 
 Loss: TypeAlias = Callable[..., tuple[Tensor, Metrics]]
 Path: TypeAlias = Literal["loop", "vmap"]
+_State: TypeAlias = tuple[Tensor, Moments, Tensor, Tensor, Tensor, Tensor]
+"""Weights, moments, gradient, step count, whether alive; corrections by the step count."""
 
 
 class _Turn:
@@ -85,7 +87,7 @@ class Replicas:
         self.gradient = torch.zeros_like(self.matrix)
         self.t = torch.zeros(len(seeds), 1, device=self.device)
         self.alive = torch.ones(len(seeds), dtype=torch.bool, device=self.device)
-        self._steps: dict[Loss, Callable[..., Any]] = {}
+        self._steps: dict[Loss, Callable[[_State, Tensor, Any], Metrics]] = {}
 
     def _move_in(self, first: nn.Module) -> None:
         """Move every module's weights into the matrix, and make the modules views of it."""
@@ -174,76 +176,53 @@ class Replicas:
         rate = torch.tensor(lr, dtype=torch.float32, device=self.device)
         if loss not in self._steps:
             self._steps[loss] = self._compile(loss)
+        corrections = self.optimiser.corrections(self.t + 1)
+        state = (self.matrix, self.moments, self.gradient, self.t, self.alive, corrections)
         if self.path == "vmap":
-            return self._step_together(self._steps[loss], rate, batch)
+            return self._steps[loss](state, rate, batch)
         found = []
         for k in range(len(self.seeds)):
             self._turn.seed = 0 if self.compiled else k
-            state = (self.matrix[k], tuple(m[k] for m in self.moments), self.t[k], self.alive[k])
-            *new, metrics = self._steps[loss](*state, rate, *trees.of_seed(batch, k))
-            self._write(slice(k, k + 1), *new)
-            found.append(metrics)
+            found.append(self._steps[loss](trees.of_seed(state, k), rate, trees.of_seed(batch, k)))
         self._turn.seed = 0
         return {name: torch.stack([metrics[name] for metrics in found]) for name in found[0]}
 
-    def _step_together(self, function: Callable[..., Any], rate: Tensor, batch: Any) -> Metrics:
-        """One batched update; a single seed is doubled so that its sums are taken as in company."""
-        state: Any = (self.matrix, self.moments, self.t, self.alive)
-        alone = len(self.seeds) == 1
-        if alone:
-            state, batch = trees.map(lambda leaf: torch.cat([leaf, leaf]), (state, batch))
-        *new, metrics = function(*state, rate, *batch)
-        if alone:
-            new, metrics = trees.map(lambda leaf: leaf[:1], (new, metrics))
-        self._write(slice(None), *new)
-        result: Metrics = metrics
-        return result
-
-    def _write(
-        self, rows: slice, weights: Tensor, moments: Moments, t: Tensor, alive: Tensor, gradient: Tensor
-    ) -> None:
-        self.matrix[rows] = weights
-        for mine, new in zip(self.moments, moments, strict=True):
-            mine[rows] = new
-        self.t[rows], self.alive[rows], self.gradient[rows] = t, alive, gradient
-
-    def _compile(self, loss: Loss) -> Callable[..., Any]:
-        """The whole update of one seed (loop) or of all (vmap), compiled if asked for."""
+    def _compile(self, loss: Loss) -> Callable[[_State, Tensor, Any], Metrics]:
+        """The whole update of one seed (loop) or of all (vmap), written into the state; compiled if asked for."""
         differentiate = by_transform if self.compiled or self.path == "vmap" else by_tape
 
-        def update(
-            weights: Tensor, moments: Moments, t: Tensor, alive: Tensor, rate: Tensor, *batch: Any
-        ) -> tuple[Tensor, Moments, Tensor, Tensor, Tensor, Metrics]:
+        def update(state: _State, rate: Tensor, batch: Any) -> tuple[tuple[Any, ...], Metrics]:
+            weights, moments, _, t, alive, corrections = state
             gradients, metrics = differentiate(lambda views: loss(views, *batch), self._views(weights))
             gradient = self.layout.join(gradients)
             norm = gradient.norm()
             if self.clip is not None:
                 gradient = gradient * (self.clip / (norm + 1e-6)).clamp(max=1.0)
             alive = alive & norm.isfinite()
-            later = t + 1
-            new, new_moments = self.optimiser(weights, gradient, moments, later, rate)
-            return (
-                torch.where(alive, new, weights),
-                tuple(torch.where(alive, b, a) for a, b in zip(moments, new_moments, strict=True)),
-                torch.where(alive, later, t),
-                alive,
-                gradient,
-                {**metrics, "grad_norm": norm},
-            )
+            new, new_moments = self.optimiser(weights, gradient, moments, corrections, rate)
+            kept = tuple(torch.where(alive, b, a) for a, b in zip(moments, new_moments, strict=True))
+            later = (torch.where(alive, new, weights), kept, gradient, torch.where(alive, t + 1, t), alive)
+            return later, {**metrics, "grad_norm": norm}
 
-        if self.path == "vmap":
-            axes = (0, 0, 0, 0, None)
+        def alone(state: _State, rate: Tensor, batch: Any) -> Metrics:
+            new, metrics = update(state, rate, batch)
+            _overwrite(state, new)
+            return metrics
 
-            def together(*args: Any) -> Any:
-                return vmap(update, in_dims=(*axes, *(0 for _ in args[len(axes) :])))(*args)
+        def together(state: _State, rate: Tensor, batch: Any) -> Metrics:
+            given = (state, batch)
+            if len(self.seeds) == 1:  # doubled, so that its sums are taken as in company
+                given = trees.map(lambda leaf: torch.cat([leaf, leaf]), given)
+            new, metrics = vmap(update, in_dims=(0, None, 0))(given[0], rate, given[1])
+            new, metrics = trees.map(lambda leaf: leaf[: len(self.seeds)], (new, metrics))
+            _overwrite(state, new)
+            return dict(metrics)
 
-            many: Callable[..., Any] = together
-        else:
-            many = update
+        function = together if self.path == "vmap" else alone
         if not self.compiled:
-            return many
+            return function
         options: dict[str, Any] = {"cpp_wrapper": True} if self.device.type == "cpu" else {}
-        compiled: Callable[..., Any] = torch.compile(many, dynamic=False, options=options)
+        compiled: Callable[..., Any] = torch.compile(function, dynamic=False, options=options)
         return compiled
 
     def snapshot(self) -> Params:
@@ -290,6 +269,12 @@ class Replicas:
             self.t[k], self.alive[k], self.gradient[k] = state["t"], state["alive"], state["gradient"]
             for name, buffer in module.named_buffers():
                 buffer.copy_(state["buffers"][name])
+
+
+def _overwrite(state: _State, new: tuple[Any, ...]) -> None:
+    """In place: compiled, the results are never written anywhere else."""
+    for mine, later in zip(trees.leaves(state), trees.leaves(new), strict=False):  # corrections come last
+        mine.copy_(later)
 
 
 def _built(build: Callable[[], nn.Module], seed: int) -> nn.Module:
