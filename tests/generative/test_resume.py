@@ -8,11 +8,13 @@ import pytest
 from tests.core.recorded import history
 from tests.killing import Command, assert_equal_runs, kill_and_resume
 
-OFTEN = "--seeds 3 1 --batch 40 --log-every 3 --checkpoint-every 7 --eval-every 25 --compile off"
+OFTEN = "--seeds 3 1 --log-every 3 --checkpoint-every 7 --eval-every 25 --compile off"
 CASES = {
-    "drawn anew each time": "vae --steps 120 --hidden 16 --latent 4 --binarise dynamic",
-    "all seeds at once": "vae --steps 120 --hidden 16 --latent 4 --binarise dynamic --path vmap --draws 3",
-    "convolutions and warm-up": "vae --steps 60 --latent 4 --net conv --warmup 0.5 --clip 5",
+    "drawn anew each time": "vae --batch 40 --steps 120 --hidden 16 --latent 4 --binarise dynamic",
+    "all seeds at once": "vae --batch 40 --steps 120 --hidden 16 --latent 4 --binarise dynamic --path vmap --draws 3",
+    "convolutions and warm-up": "vae --batch 40 --steps 60 --latent 4 --net conv --warmup 0.5 --clip 5",
+    "two players with batch norm": "gan --steps 60 --net dcgan --width 4 --batch-size 20 --critic-steps 2",
+    "two players at once": "wgan-gp --steps 120 --hidden 16 --critic-steps 3 --schedule linear --path vmap",
 }
 
 
