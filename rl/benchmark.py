@@ -1,5 +1,6 @@
 """`lab bench SUITE`: the suites of reinforcement learning."""
 
+import importlib
 from collections.abc import Callable, Sequence
 
 from core import suites
@@ -9,10 +10,12 @@ from rl.cells import AGENTS
 SUITES: dict[str, str] = {
     "agents": "every agent against what is published of it: --tier smoke (minutes), table (an hour and a half)",
     "speed": "PPO's steps per second beside Stable-Baselines3's, alternating in one run, one thread (minutes)",
+    "speed-tables": "q-learning's steps per second, step by step beside compiled on the known table (a minute)",
 }
 RUN: dict[str, Callable[[Sequence[str]], int]] = {
     "agents": lambda argv: suites.main(AGENTS, argv[1:]),
     "speed": speed.main,
+    "speed-tables": lambda argv: int(importlib.import_module("rl.speed_tables").main(argv)),  # loads numba
 }
 
 

@@ -28,7 +28,10 @@ class Config:
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "lab": {
+        "FrozenLake-v1": {"lr": 0.2, "lr_end": 0.005, "epsilon": 0.3, "steps": 300_000},
+        # Sutton & Barto's example 6.6: γ = 1, ε = 0.1 throughout
         "CliffWalking-v1": {"gamma": 1.0, "epsilon": 0.1, "epsilon_end": 0.1},
+        "Taxi-v4": {"lr_end": 0.05, "epsilon": 0.3, "steps": 500_000},
     },
 }
 

@@ -1,0 +1,103 @@
+"""`lab bench speed-tables`: Q-learning's steps a second, in the environment and on its transition table.
+
+The same rule and settings, one seed, one thread. Nothing is recorded or evaluated meanwhile.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from core import config as settings_file
+from core import provenance, threads
+from core.averages import Averages
+from core.errors import UserError
+from core.sessions import Cadence
+from core.tables import markdown, write_between
+from core.timing import Contender, measure
+from rl.agent import Spec
+from rl.agents import q_learning
+from rl.environments import Envs
+from rl.loop import Interaction
+from rl.simulation import Simulation
+from rl.task import Task
+
+ENVS = ("FrozenLake-v1", "CliffWalking-v1", "Taxi-v4")
+STEPWISE = 200  # times fewer steps of the slow contender in a round
+
+
+@dataclass(frozen=True)
+class Options:
+    rounds: int = 7  # the median of so many is reported
+    steps: int = 4_000_000  # of the table path in a round; the step-by-step loop takes a 200th of them
+    root: str = "runs"  # the figures are kept in bench/speed-tables.json there
+    out: str = (
+        ""  # a Markdown file whose part between the marks `bench speed-tables` is rewritten with the table
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    """``argv`` is the suite's name and its options."""
+    options: Options = settings_file.parse([Options], argv[1:], prog="lab bench speed-tables").values[0]
+    for name in ("rounds", "steps"):
+        if getattr(options, name) < 1:
+            raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
+    threads.use(1)
+    found = {}
+    for env in ENVS:
+        print(f"{env}: step by step, on the table", flush=True)
+        found[env] = measure(contenders(env), options.rounds, options.steps)
+    path = Path(options.root) / "bench" / "speed-tables.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    about = {"settings": asdict(q_learning.Config()), "threads": 1, "steps": options.steps}
+    about |= {
+        "machine": provenance.machine(),
+        "versions": provenance.versions(),
+        "commit": provenance.git_commit(),
+    }
+    path.write_text(json.dumps({**about, "contenders": found}, indent=2) + "\n")
+    drawn = table(found)
+    print("\n" + drawn)
+    print(f"\nq-learning, one seed, one thread, {options.rounds} rounds; kept in {path}")
+    if options.out:
+        write_between(Path(options.out), "bench speed-tables", drawn)
+    return 0
+
+
+def contenders(env: str) -> list[Contender]:
+    """The loop that serves any environment first: the table is compared with it."""
+    return [
+        Contender("step by step", 1, running(env, "sync", STEPWISE), {"vector": "sync"}, {}),
+        Contender("on the table", 1, running(env, "table", 1), {"vector": "table"}, {}),
+    ]
+
+
+def running(env: str, vector: Any, share: int) -> Any:
+    """What trains on for a ``share``-th of so many steps, without a record."""
+    envs, config, horizon = Envs(Task(env=env, vector=vector), (0,), 1), q_learning.Config(), 10**9
+    agent = q_learning.AGENT(Spec(envs.observation_space, envs.action_space, (0,), steps=horizon), config)
+    never = Cadence(0, 0, 0)
+    learning: Any = Simulation(agent, envs, horizon, never) if vector == "table" else Interaction(agent, envs)
+    averages = Averages(1)
+    learning.begin()
+
+    def run(steps: int) -> int:
+        before = agent.step
+        while agent.step - before < max(steps // share, 1):
+            learning.advance(averages)
+        averages.flush()
+        return agent.step - before
+
+    return run
+
+
+def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """The figures as Markdown."""
+    rows = []
+    for env, (stepwise, compiled) in found.items():
+        speeds = [f"{row['per_second']['median']:,.0f}" for row in (stepwise, compiled)]
+        span = f"{compiled['per_second']['min']:,.0f} – {compiled['per_second']['max']:,.0f}"
+        rows.append((env, *speeds, span, f"{compiled['ratio']['median']:,.0f}"))
+    header = ("q-learning", "step by step, steps/s", "on the table, steps/s", "least – most", "×")
+    return markdown(header, rows, right=(1, 2, 3, 4))
