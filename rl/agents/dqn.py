@@ -35,6 +35,7 @@ from rl.replay import Replay, Sample, parted
 
 TAGS = {"model": "free", "kind": "value", "policy": "off", "spaces": "any -> discrete"}
 ERRORS = {"huber": huber, "mse": squared}
+READ = 512  # observations that the target values at once: more fall out of the processor's cache
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,8 @@ class DQN:
     def _alike(self, times: int) -> list[Metrics]:
         """Gradient steps on transitions drawn alike: all drawn at once, for the target stands still meanwhile."""
         sample = self.replay.sample(times * self.config.batch)
-        batches = trees.map(partial(parted, times=times), (sample, self.target(sample.next_obs)))
+        following = torch.cat([self.target(part) for part in sample.next_obs.split(READ, dim=1)], 1)
+        batches = trees.map(partial(parted, times=times), (sample, following))
         return [self.net.step(self.loss, *trees.of_seed(batches, k), lr=self.config.lr) for k in range(times)]
 
     def _by_priority(self, times: int) -> list[Metrics]:
