@@ -142,8 +142,9 @@ class RunningGaussian:
         factor = torch.linalg.cholesky_ex(
             covariance + floor
         ).L  # of a failed seed it is no number, and no error
-        placed: Tensor = self.mean[:, None] + z.to(factor.device) @ factor.mT
-        return placed
+        # seed by seed: a batched product of one seed may round otherwise than one of several
+        rows = zip(self.mean, z.to(factor.device), factor, strict=True)
+        return torch.stack([mean + numbers @ lower.mT for mean, numbers, lower in rows])
 
     def state_dict(self) -> States:
         parts = zip(self.mean, self.second, strict=True)
