@@ -168,12 +168,13 @@ class Players:
         return 2 * data - 1
 
     def judged(self, data: Tensor, noise: Noise) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What the critics say of held-out data ``[N, *shape]`` and of as many samples, and both of these.
+        """What the critics say of the first held-out data and of as many samples, and both of these.
 
         Returns:
             Numbers of data and samples ``[seed, N]``, data and samples as the networks see them ``[seed, N, *shape]``.
         """
-        real = self.seen(data).expand(len(self.critic.seeds), *data.shape)
+        data = self.seen(data[:JUDGED])
+        real = data.expand(len(self.critic.seeds), *data.shape)
         fake = self.generator(noise.normal(len(data), self.latent))
         return self._numbers(real), self._numbers(fake), real, fake
 

@@ -45,4 +45,27 @@ AUTOENCODERS = {
     for kind in KINDS
 }
 
-TRAINERS = Suite("trainers", "generative.cells:TRAINERS", {**AUTOENCODERS, **collapse.CELLS})
+
+def _pictures(algorithm: str, preset: str, measure: Measure) -> Cell:
+    """A grid of samples to look at, and how long it took; the numbers do not say whether a person accepts it."""
+    return Cell(
+        f"{algorithm} with a DCGAN's networks on MNIST",
+        {
+            "smoke": Tier("--steps 10 --eval-every 0 --width 8 --seeds 0 1", judged=False),
+            "table": Tier("--seeds 0"),
+        },
+        train=f"{algorithm} --data mnist --preset {preset}",
+        measures=(measure,),
+        absent=needs("mnist"),
+    )
+
+
+BOTH = {"smoke": Tier(judged=False), "table": Tier()}
+PLAYERS = {
+    "vanishing": Cell("Data and samples apart", BOTH, figures="generative.vanishing:figures"),
+    "sensitivity": Cell("Step size and first weights", BOTH, figures="generative.sensitivity:figures"),
+    "gan-mnist": _pictures("gan", "dcgan", Measure("final/accuracy", "the critic's accuracy")),
+    "wgan-gp-mnist": _pictures("wgan-gp", "lab", Measure("final/wasserstein", "distance by the critic")),
+}
+
+TRAINERS = Suite("trainers", "generative.cells:TRAINERS", {**AUTOENCODERS, **collapse.CELLS, **PLAYERS})

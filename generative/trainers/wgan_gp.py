@@ -75,11 +75,17 @@ CLIP: dict[str, Any] = {
     "optimiser": "rmsprop",
     "lr": 5e-5,
 }  # Arjovsky et al. 2017, alg. 1
+# For minutes on one core, where the authors took hours on a GPU: half the channels, twice the rate.
+SHORT: dict[str, Any] = {"width": 32, "lr": 2e-4, "beta1": 0.5, "steps": 2_500}
 MIXTURE: dict[str, Any] = {"penalty": 0.1, "lr": 1e-3, "beta1": 0.5, "schedule": "linear", "latent": 2,
                            "hidden": (64, 64, 64), "activation": "relu", "steps": 15_000}  # fmt: skip
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "lab": {"digits": {"steps": 700, "lr": 1e-3, "beta1": 0.5}, "ring": MIXTURE, "grid": MIXTURE},
+    "lab": {
+        "digits": {"steps": 700, "lr": 1e-3, "beta1": 0.5},
+        **dict.fromkeys(("mnist", "fashion-mnist"), SHORT),
+        **dict.fromkeys(("ring", "grid"), MIXTURE),
+    },
     "paper": {"mnist": {}, "fashion-mnist": {}},
     "official": {
         **dict.fromkeys(("mnist", "fashion-mnist"), MNIST),
@@ -149,7 +155,7 @@ class WGAN:
         """The distance by this critic of held-out data ``[N, *shape]`` to as many samples, and its slope between."""
         on_real, on_fake, real, fake = self.players.judged(images, noise)
         found = {"wasserstein": on_real - on_fake, "real": on_real, "fake": on_fake}
-        x = losses.between(real, fake, noise.uniform(len(images)))
+        x = losses.between(real, fake, noise.uniform(real.shape[1]))
         slopes = torch.cat([self.critic(part, method="slope") for part in x.split(1000, dim=1)], dim=1)
         found["gradient_norm"] = losses.gradient_norm(slopes, len(self.spec.shape))
         found = {name: value.mean(-1) for name, value in found.items()}
