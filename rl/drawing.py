@@ -164,6 +164,7 @@ def _stamps(cell: int, rests: bool) -> tuple[NDArray[np.float64], ...]:
 
 def _map(grid: Grid, values: Any, over: NDArray[np.bool_], scale: Scale, cell: int) -> Image.Image:
     """One layer: ``values`` [row, column, action]."""
+    values = np.where(np.isfinite(values), values, np.nan)
     where = np.array([side if side >= 0 else 4 for side in grid.sides])
     shown = np.full((grid.rows, grid.columns, 5), -np.inf)  # the best action each way
     for action, way in enumerate(where):
