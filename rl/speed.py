@@ -41,20 +41,22 @@ class Options:
 class Ours:
     """Our loop without its record: act, step, learn, and a clock between them."""
 
-    def __init__(self, config: ppo.Config, steps: int, envs: int, seeds: int, vector: Any, machine: Machine):
-        self.config = config
+    def __init__(
+        self, algorithm: str, config: Any, steps: int, envs: int, seeds: int, vector: Any, machine: Machine
+    ) -> None:
+        self.block: int = config.rollout if hasattr(config, "rollout") else config.train_every
         self.envs = Envs(Task(env=ENV, vector=vector), tuple(range(seeds)), envs, gamma=config.gamma)
-        self.facts = decide(machine, "ppo", config, self.envs, steps)
-        self.agent = agent_of("ppo", config, self.envs, steps, self.facts)
+        self.facts = decide(machine, algorithm, config, self.envs, steps)
+        self.agent = agent_of(algorithm, config, self.envs, steps, self.facts)
         self.chance = Chance(self.envs.seeds, "acting")
         self.seconds = dict.fromkeys(PARTS, 0.0)
         self.envs.reset()
         self.memory = self.agent.memory(envs)
 
     def __call__(self, steps: int) -> int:
-        """Whole rollouts, at least one."""
+        """Whole blocks of steps, each learned from once at its end; at least one."""
         once = len(self.envs.seeds) * self.envs.envs
-        rounds = max(steps // (once * self.config.rollout), 1) * self.config.rollout
+        rounds = max(steps // (once * self.block), 1) * self.block
         agent, envs, seconds, clock = self.agent, self.envs, self.seconds, time.perf_counter
         last = clock()
         for _ in range(rounds):
@@ -129,7 +131,7 @@ def contenders(seeds: int) -> list[Contender]:
             Machine(compile="on", path="vmap"),
         ),
     ):
-        ours = Ours(config, steps, envs, count, vector, machine)
+        ours = Ours("ppo", config, steps, envs, count, vector, machine)
         found.append(Contender(name, count, ours, ours.facts, ours.seconds))
     return found
 

@@ -46,14 +46,25 @@ LAYERS = {
         {"replay", "rollout", "environments", "spaces", "worlds"},
         {"agents/*"},
         {"loop", "recipes", "simulation"},
-        {"train", "evaluate", "benchmark", "audit", "baselines", "cells", "speed", "speed_tables", "cliff"},
+        {
+            "train",
+            "evaluate",
+            "benchmark",
+            "audit",
+            "baselines",
+            "cells",
+            "speed",
+            "speed_dqn",
+            "speed_tables",
+            "cliff",
+        },
     ],
     "generative": [
         {"trainer", "losses", "metrics", "drawing", "latent"},
         {"data", "features"},
         {"trainers/*"},
         {"loop"},
-        {"train", "evaluate", "benchmark", "cells", "collapse"},
+        {"train", "evaluate", "benchmark", "cells", "collapse", "speed"},
     ],
 }
 UNLISTED = 1  # a new file is one that keeps state until it is listed

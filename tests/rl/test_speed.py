@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 
+from rl.agents import dqn
 from rl.agents.ppo import Config
 from rl.build import Machine
 from rl.speed import PARTS, Ours
+from rl.speed_dqn import contenders
 
 
 def test_ours_trains_whole_rollouts_and_says_where_the_time_goes() -> None:
     machine: Any = Machine(compile="off", path="vmap")
-    ours = Ours(Config(rollout=8, batch=16, epochs=1), 1000, 4, 2, "own", machine)
+    ours = Ours("ppo", Config(rollout=8, batch=16, epochs=1), 1000, 4, 2, "own", machine)
     before = ours.agent.state_dict()[0]
     assert ours(1) == 2 * 4 * 8  # seeds, environments, one rollout
     assert ours(200) == 3 * 64
@@ -24,3 +26,21 @@ def test_ours_trains_whole_rollouts_and_says_where_the_time_goes() -> None:
     after = ours.agent.state_dict()[0]
     assert after["step"] == 14 * 32
     assert before["step"] == 0
+
+
+def test_dqn_counts_whole_stretches_between_two_times_of_learning() -> None:
+    machine: Any = Machine(compile="off", path="vmap")
+    config = dqn.Config(train_every=8, gradient_steps=2, learning_starts=0, hidden=(8,))
+    ours = Ours("dqn", config, 1000, 1, 3, "sync", machine)
+    assert ours(1) == 3 * 8
+    assert ours(100) == 3 * 32
+    assert ours.agent.state_dict()[0]["step"] == 40
+    assert ours.agent.state_dict()[0]["net"]["t"] == 10
+
+
+def test_dqn_names_the_contender_of_the_mark_behind_stable_baselines3() -> None:
+    first, second, *others = contenders((2,))
+    assert (first.name, first.seeds) == ("Stable-Baselines3", 1)
+    assert (second.name, second.seeds, second.facts["compile"]) == ("ours", 1, True)
+    assert [(other.seeds, other.facts["compile"]) for other in others] == [(1, False), (2, True)]
+    assert first.run(1) == 256  # a whole stretch too
