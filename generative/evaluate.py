@@ -47,9 +47,7 @@ class Sampling:
     """Options of `lab sample`."""
 
     count: int = 64  # images or points per seed of the run
-    out: str = (
-        "samples.png"  # a .png, or an .npz with `images` [seed, count, C, H, W] or `points` [seed, count, 2]
-    )
+    out: str = "samples.png"  # a .png, or an .npz with `images` or `points`, [seed, count, …], and `seeds`
     seed: int = 0  # of the noise; the same seed gives the same ones
     checkpoint: Which = "last"  # last, or best: the one that did best on the test set
 

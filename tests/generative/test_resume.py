@@ -13,8 +13,9 @@ CASES = {
     "drawn anew each time": "vae --batch 40 --steps 120 --hidden 16 --latent 4 --binarise dynamic",
     "all seeds at once": "vae --batch 40 --steps 120 --hidden 16 --latent 4 --binarise dynamic --path vmap --draws 3",
     "convolutions and warm-up": "vae --batch 40 --steps 60 --latent 4 --net conv --warmup 0.5 --clip 5",
+    "an autoencoder that denoises": "ae --kind denoising --batch 40 --steps 120 --hidden 16 --latent 4",
     "two players with batch norm": "gan --steps 60 --net dcgan --width 4 --batch-size 20 --critic-steps 2",
-    "two players at once": "wgan-gp --steps 120 --hidden 16 --critic-steps 3 --schedule linear --path vmap",
+    "two players on points, at once": "wgan-gp --data ring --steps 120 --hidden 16 --critic-steps 3 --schedule linear",
 }
 
 
