@@ -172,18 +172,18 @@ def judged(suite: Suite, name: str, tier: str, root: Path, found: list[Row] | No
     cell, rows = suite.cells[name], []
     for row in kept(suite, name, tier, root) if found is None else found:
         scores = [score for score in map(jsonl.as_float, row["scores"]) if isfinite(score)]
-        failed = int(row.get("failed", 0)) + len(row["scores"]) - len(scores)
+        failed, infinite = int(row.get("failed", 0)), len(row["scores"]) - len(scores)
         interval = student_interval(scores) if scores else None
         mark = row.get("mark") if cell.tiers[tier].judged else None
         reached = None
         if mark is not None:
             rule, value = mark
-            reached = failed == 0 and interval is not None and RULES[rule](scores, interval, value)
+            reached = failed + infinite == 0 and interval is not None and RULES[rule](scores, interval, value)
         several = interval is not None and len(scores) > 1
         rows.append({
             "cell": name, "title": ", ".join(filter(None, (cell.title, row.get("what")))), "tier": tier,
-            "command": cell.command(tier), "steps": row.get("steps"), "n": len(scores), "failed": failed,
-            "mean": interval and interval.mean, "low": interval.low if interval and several else None,
+            "command": cell.command(tier), "steps": row.get("steps"), "n": len(scores),
+            "failed": failed, "infinite": infinite, "mean": interval and interval.mean, "low": interval.low if interval and several else None,
             "high": interval.high if interval and several else None, "seeds": scores, "mark": mark,
             "published": row.get("published", ""), "reached": reached, "minutes": row.get("minutes"),
         })  # fmt: skip

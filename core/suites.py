@@ -20,6 +20,8 @@ from core.tables import between, markdown, write_between
 HEADER = ("cell", "what", "tier", "steps", "mean [95 % Student]", "every seed", "mark", "reached", "published",
           "minutes")  # fmt: skip
 
+LOST = {"failed": "failed", "infinite": "not finite"}  # of a row: what is told beside its scores
+
 
 @dataclass(frozen=True)
 class Options:
@@ -96,7 +98,7 @@ def best(suite: Suite, name: str, root: Path) -> list[Row]:
 def words_of(row: Row) -> dict[str, str]:
     """A row as text, by the heading of the column."""
     seeds = ", ".join(f"{score:.4g}" for score in row["seeds"])
-    failed = f" ({row['failed']} failed)" if row["failed"] else ""
+    lost = [f"{row[key]} {why}" for key, why in LOST.items() if row[key]]
     ends = "" if row["low"] is None else f" [{row['low']:.4g}, {row['high']:.4g}]"
     mean = "–" if row["mean"] is None else f"{row['mean']:.4g}"
     rule, value = row["mark"] or ("reported", None)
@@ -106,7 +108,7 @@ def words_of(row: Row) -> dict[str, str]:
         "tier": row["tier"],
         "steps": "–" if row["steps"] is None else f"{row['steps']:,}",
         "mean [95 % Student]": f"{mean}{ends}, n = {row['n']}",
-        "every seed": (seeds + failed).strip(),
+        "every seed": f"{seeds} ({', '.join(lost)})".strip() if lost else seeds,
         "mark": rule if value is None else f"{rule} {value:g}",
         "reached": {True: "yes", False: "**no**", None: "–"}[row["reached"]],
         "published": row["published"],

@@ -65,6 +65,11 @@ AGENTS = Suite(
     "agents",
     "rl.cells:AGENTS",
     {
+        "cliff": Cell(
+            "CliffWalking-v1",
+            {"smoke": Tier(judged=False), "table": Tier()},
+            figures="rl.cliff:figures",
+        ),
         "a2c-cartpole": _cell(
             "A2C, CartPole-v1", "a2c --env CartPole-v1 --preset zoo", 500_000, Mark("≥", 490), "500 ± 0"
         ),
@@ -74,7 +79,8 @@ AGENTS = Suite(
         ),
         "dqn-cartpole": _dqn("DQN, CartPole-v1", mark=Mark("≥", 475)),
         "dqn-acrobot": _cell(
-            "DQN, Acrobot-v1", "dqn --env Acrobot-v1 --preset zoo", 100_000, Mark("upper end ≥", -76.6), "−76.6 ± 12"
+            "DQN, Acrobot-v1", "dqn --env Acrobot-v1 --preset zoo", 100_000, Mark("upper end ≥", -76.6), "−76.6 ± 12",
+            short=1_000,
         ),
         "dqn-mountaincar": _cell(
             "DQN, MountainCar-v0", "dqn --env MountainCar-v0 --preset zoo", 120_000, Mark("upper end ≥", -100.8),

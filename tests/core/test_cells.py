@@ -60,7 +60,7 @@ def test_a_failed_seed_is_counted_and_spoils_the_mark(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, [5.0, 5.0], ["≥", 2], failed=1)
     assert (row["n"], row["failed"], row["mean"], row["reached"]) == (2, 1, 5.0, False)
     (row,) = rows(tmp_path, [5.0, math.nan], ["≥", 2])
-    assert (row["n"], row["failed"], row["seeds"], row["reached"]) == (1, 1, [5.0], False)
+    assert (row["n"], row["failed"], row["infinite"], row["seeds"], row["reached"]) == (1, 0, 1, [5.0], False)
     (row,) = rows(tmp_path, [], ["≥", 2], failed=3)
     assert (row["n"], row["failed"], row["mean"], row["reached"]) == (0, 3, None, False)
 

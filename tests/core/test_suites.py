@@ -1,5 +1,6 @@
 """Suites: their cells made side by side, gone on with, and drawn so that a short tier never hides a longer one."""
 
+import math
 import os
 import signal
 import subprocess
@@ -135,6 +136,14 @@ def test_a_cell_that_is_gone_leaves_the_page(tmp_path: Path) -> None:
     gone = suites.draw(SUITE, rows).replace("| calls |", "| former |")
     assert "former" in gone
     assert suites.draw(SUITE, rows, gone) == suites.draw(SUITE, rows)
+
+
+def test_what_is_missing_is_told_beside_the_scores(tmp_path: Path) -> None:
+    rows = [{"scores": [1.0, math.inf], "failed": 2}, {"scores": [-math.inf]}, {"scores": [1.0]}]
+    keep(tmp_path / "smoke" / "calls.json", SUITE.cells["calls"].command("smoke"), rows)
+    found = [suites.words_of(row) for row in suites.best(SUITE, "calls", tmp_path)]
+    assert [row["every seed"] for row in found] == ["1 (2 failed, 1 not finite)", "(1 not finite)", "1"]
+    assert [row["mean [95 % Student]"] for row in found] == ["1, n = 1", "–, n = 0", "1, n = 1"]
 
 
 # --- what a person mistypes
