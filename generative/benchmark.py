@@ -13,13 +13,14 @@ from core.groups import hash_of
 from core.records import Record, scan
 from core.sessions import recorded
 from core.statistics import student_interval
-from generative import train
+from generative import speed, train
 from generative.build import module_of
 from generative.cells import TRAINERS
 from generative.evaluate import load
 
 SUITES: dict[str, str] = {
     "trainers": "generative models against what is known of their data: --tier smoke (minutes), table (hours)",
+    "speed-trainers": "VAE images and WGAN-GP critic updates a second, ours and plain PyTorch scripts' (minutes)",
     "vae-mnist": "VAE 784-200-200-50 on binarised MNIST: bound and likelihood after 150 epochs (hours)",
 }
 
@@ -126,5 +127,6 @@ def report(figures: Mapping[int, Mapping[str, float]], options: Options) -> list
 
 RUN: dict[str, Callable[[Sequence[str]], int]] = {
     "trainers": lambda argv: suites.main(TRAINERS, argv[1:]),
+    "speed-trainers": speed.main,
     "vae-mnist": likelihood,
 }

@@ -245,7 +245,8 @@ class Batches:
         """float32: images ``[seed, batch, C, H, W]`` in [0, 1], or points ``[seed, batch, 2]``."""
         if self.offset + self.batch > len(self.examples):
             self._new_epoch(self.epoch)
-        drawn = self.examples[self.order[:, self.offset : self.offset + self.batch]]
+        now = self.order[:, self.offset : self.offset + self.batch]
+        drawn = self.examples.index_select(0, now.flatten()).view(*now.shape, *self.examples.shape[1:])
         self.offset += self.batch
         if not self.images:
             return drawn
