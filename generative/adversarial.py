@@ -19,6 +19,7 @@ from core.optimisers import Optimiser
 from core.replicas import Replicas
 from generative.trainer import Spec
 
+JUDGED = 2_000  # held-out examples, from the first, at each evaluation: more take longer than they tell
 SHOWN = {3: 64, 1: 1_000}  # samples in the picture of an evaluation: images, points
 
 
