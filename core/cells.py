@@ -174,17 +174,16 @@ def judged(suite: Suite, name: str, tier: str, root: Path, found: list[Row] | No
         scores = [score for score in map(jsonl.as_float, row["scores"]) if isfinite(score)]
         failed, infinite = int(row.get("failed", 0)), len(row["scores"]) - len(scores)
         interval = student_interval(scores) if scores else None
+        low, high = interval[1:] if interval and len(scores) > 1 else (None, None)
         mark = row.get("mark") if cell.tiers[tier].judged else None
         reached = None
         if mark is not None:
-            rule, value = mark
-            reached = failed + infinite == 0 and interval is not None and RULES[rule](scores, interval, value)
-        several = interval is not None and len(scores) > 1
+            reached = not failed + infinite and bool(interval and RULES[mark[0]](scores, interval, mark[1]))
         rows.append({
             "cell": name, "title": ", ".join(filter(None, (cell.title, row.get("what")))), "tier": tier,
             "command": cell.command(tier), "steps": row.get("steps"), "n": len(scores),
-            "failed": failed, "infinite": infinite, "mean": interval and interval.mean, "low": interval.low if interval and several else None,
-            "high": interval.high if interval and several else None, "seeds": scores, "mark": mark,
-            "published": row.get("published", ""), "reached": reached, "minutes": row.get("minutes"),
+            "failed": failed, "infinite": infinite, "mean": interval and interval.mean,
+            "low": low, "high": high, "seeds": scores, "mark": mark, "reached": reached,
+            "published": row.get("published", ""), "minutes": row.get("minutes"),
         })  # fmt: skip
     return rows
