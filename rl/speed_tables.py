@@ -4,6 +4,7 @@ The same rule and settings, one seed, one thread. Nothing is recorded or evaluat
 """
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,28 +69,29 @@ def main(argv: Sequence[str]) -> int:
 def contenders(env: str) -> list[Contender]:
     """The loop that serves any environment first: the table is compared with it."""
     return [
-        Contender("step by step", 1, running(env, "sync", STEPWISE), {"vector": "sync"}, {}),
-        Contender("on the table", 1, running(env, "table", 1), {"vector": "table"}, {}),
+        contender("step by step", env, "sync", STEPWISE),
+        contender("on the table", env, "table", 1),
     ]
 
 
-def running(env: str, vector: Any, share: int) -> Any:
-    """What trains on for a ``share``-th of so many steps, without a record."""
+def contender(name: str, env: str, vector: Any, share: int) -> Contender:
+    """Trains on for a ``share``-th of the steps it is asked for, without a record."""
     envs, config, horizon = Envs(Task(env=env, vector=vector), (0,), 1), q_learning.Config(), 10**9
     agent = q_learning.AGENT(Spec(envs.observation_space, envs.action_space, (0,), steps=horizon), config)
     never = Cadence(0, 0, 0)
     learning: Any = Simulation(agent, envs, horizon, never) if vector == "table" else Interaction(agent, envs)
-    averages = Averages(1)
+    averages, seconds = Averages(1), {"processor": 0.0}
     learning.begin()
 
     def run(steps: int) -> int:
-        before = agent.step
+        before, began = agent.step, time.process_time()
         while agent.step - before < max(steps // share, 1):
             learning.advance(averages)
         averages.flush()
+        seconds["processor"] += time.process_time() - began
         return agent.step - before
 
-    return run
+    return Contender(name, 1, run, {"vector": vector}, seconds)
 
 
 def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -98,6 +100,8 @@ def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     for env, (stepwise, compiled) in found.items():
         speeds = [f"{row['per_second']['median']:,.0f}" for row in (stepwise, compiled)]
         span = f"{compiled['per_second']['min']:,.0f} – {compiled['per_second']['max']:,.0f}"
-        rows.append((env, *speeds, span, f"{compiled['ratio']['median']:,.0f}"))
-    header = ("q-learning", "step by step, steps/s", "on the table, steps/s", "least – most", "×")
-    return markdown(header, rows, right=(1, 2, 3, 4))
+        own = f"{1e3 / compiled['milliseconds']['processor']:,.0f}"
+        rows.append((env, *speeds, span, f"{compiled['ratio']['median']:,.0f}", own))
+    header = ("q-learning", "step by step, steps/s", "on the table, steps/s", "least – most", "×",
+              "steps per second of the processor")  # fmt: skip
+    return markdown(header, rows, right=(1, 2, 3, 4, 5))
