@@ -172,9 +172,8 @@ class AE:
         found = {"samples": self.sample(64, noise), "reconstructions": pairs}
         if self.config.kind == "denoising":
             seen = self.corrupted(x, noise)
-            found["denoised"] = torch.cat(
-                [seen.clamp(0, 1), self.image(self._decode(self._encode(seen))), x], -1
-            )
+            made, edge = self.image(self._decode(self._encode(seen))), torch.ones_like(x[..., :1])
+            found["denoised"] = torch.cat([seen.clamp(0, 1), edge, made, edge, x], -1)
         return found
 
     def _encode(self, images: Tensor) -> Tensor:
