@@ -178,7 +178,9 @@ def judged(suite: Suite, name: str, tier: str, root: Path, found: list[Row] | No
         mark = row.get("mark") if cell.tiers[tier].judged else None
         reached = None
         if mark is not None:
-            reached = not (failed or infinite) and bool(interval and RULES[mark[0]](scores, interval, mark[1]))
+            reached = not (failed or infinite) and bool(
+                interval and RULES[mark[0]](scores, interval, mark[1])
+            )
         rows.append({
             "cell": name, "title": ", ".join(filter(None, (cell.title, row.get("what")))), "tier": tier,
             "command": cell.command(tier), "steps": row.get("steps"), "n": len(scores),
