@@ -9,7 +9,7 @@ import pytest
 from core.cells import Suite, judged, keep, measured, records
 from generative import train
 from generative.build import module_of
-from generative.collapse import CELLS, MODES
+from generative.collapse import CELLS, MODES, SETTINGS
 
 SUITE = Suite("collapse", "tests.generative.test_collapse:SUITE", CELLS)
 
@@ -19,13 +19,15 @@ def settings(name: str, tier: str) -> dict[str, Any]:
     return train.read(algorithm, module_of(algorithm), flags).flat()
 
 
-def test_both_have_the_same_networks_data_and_updates_of_the_generator() -> None:
+def test_all_have_the_same_networks_data_and_updates_of_the_generator() -> None:
     shared = ("net", "hidden", "activation", "latent", "batch_size", "gain", "schedule", "steps", "seeds")
     for data in MODES:
-        gan, wgan = (settings(f"collapse-{algorithm}-{data}", "table") for algorithm in ("gan", "wgan-gp"))
+        gan, alike, wgan = (settings(f"collapse-{name}-{data}", "table") for name in SETTINGS)
         assert {name: gan[name] for name in shared} == {name: wgan[name] for name in shared}
         assert gan["data"] == wgan["data"] == data
-        assert (len(gan["seeds"]), len(CELLS)) == (10, 4)
+        assert (len(gan["seeds"]), len(CELLS)) == (10, 6)
+        same = (*shared, "critic_steps", "lr", "beta1", "beta2", "data")
+        assert {name: alike[name] for name in same} == {name: wgan[name] for name in same}
 
 
 def test_the_mark_is_24_of_25_modes_by_wgan_gp() -> None:
