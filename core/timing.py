@@ -1,10 +1,15 @@
 """How fast something is beside something else: contenders taking turns in one run."""
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
+
+from core import provenance
+from core.tables import write_between
 
 
 @dataclass(frozen=True)
@@ -71,3 +76,26 @@ def measure(
 def spread(values: Sequence[float]) -> dict[str, Any]:
     """Middle and ends, and every value."""
     return {"median": median(values), "min": min(values), "max": max(values), "all": list(values)}
+
+
+def keep(suite: str, root: str, out: str, figures: Mapping[str, Any], drawn: str, about: str) -> None:
+    """Show a suite's table, and write its figures down, with the machine they are of.
+
+    Args:
+        root: ``bench/<suite>.json`` is there.
+        out: a Markdown file whose part between the marks ``bench <suite>`` is rewritten; empty: none.
+        figures: plain values.
+        drawn: the table.
+        about: a line on how they were measured.
+    """
+    path = Path(root) / "bench" / f"{suite}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    of = {
+        "machine": provenance.machine(),
+        "versions": provenance.versions(),
+        "commit": provenance.git_commit(),
+    }
+    path.write_text(json.dumps({**of, **figures}, indent=2) + "\n")
+    print(f"\n{drawn}\n\n{about}; kept in {path}")
+    if out:
+        write_between(Path(out), f"bench {suite}", drawn)

@@ -4,11 +4,9 @@ A VAE 784-512-16 on batches of 128 images, and WGAN-GPs on points. The data are 
 evaluated meanwhile. One thread, everybody in turns.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -16,13 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core import config as settings_file
-from core import provenance, threads
+from core import threads
 from core.averages import Averages
 from core.errors import UserError
 from core.machine import Machine
 from core.noise import Noise
-from core.tables import markdown, write_between
-from core.timing import Contender, measure
+from core.tables import markdown
+from core.timing import Contender, keep, measure
 from generative.build import decide, trainer_of
 from generative.data import Batches
 from generative.files import Dataset, Images, Points
@@ -188,18 +186,9 @@ def main(argv: Sequence[str]) -> int:
         updates = options.updates if width < 512 else max(options.updates // 4, 1)
         name = f"WGAN-GP 3×{width}, batch 256"
         found[name] = measure(of_wgan(options, width), options.rounds, updates, "critic updates")
-    about = {"threads": 1, "flop": Products.flop(), "machine": provenance.machine()}
-    about |= {"versions": provenance.versions(), "commit": provenance.git_commit()}
-    path = Path(options.root) / "bench" / "speed-trainers.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**about, "contenders": found}, indent=2) + "\n")
-    drawn = table(found)
-    print("\n" + drawn)
-    for line in told(found):
-        print(line)
-    print(f"one thread, {options.rounds} rounds; kept in {path}")
-    if options.out:
-        write_between(Path(options.out), "bench speed-trainers", drawn)
+    figures = {"flop": Products.flop(), "contenders": found}
+    about = "\n".join([*told(found), f"one thread, {options.rounds} rounds"])
+    keep("speed-trainers", options.root, options.out, figures, table(found), about)
     return 0
 
 

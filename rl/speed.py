@@ -3,20 +3,18 @@
 PPO on CartPole-v1 with CleanRL's settings. Nothing is recorded or evaluated meanwhile.
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from core import config as settings_file
-from core import provenance, threads
+from core import threads
 from core.errors import UserError
 from core.machine import Machine
 from core.noise import Chance
-from core.tables import markdown, write_between
-from core.timing import Contender, measure
+from core.tables import markdown
+from core.timing import Contender, keep, measure
 from rl.agent import Transition
 from rl.agents import ppo
 from rl.baselines import model_of
@@ -84,26 +82,10 @@ def main(argv: Sequence[str]) -> int:
             raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
     threads.use(1)
     found = measure(contenders(options.seeds), options.rounds, options.steps)
-    about = {
-        "env": ENV,
-        "preset": PRESET,
-        "settings": ppo.PRESETS[PRESET][ENV],
-        "threads": 1,
-        "steps": options.steps,
-    }
-    about |= {
-        "machine": provenance.machine(),
-        "versions": provenance.versions(),
-        "commit": provenance.git_commit(),
-    }
-    path = Path(options.root) / "bench" / "speed.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**about, "contenders": found}, indent=2) + "\n")
-    drawn = table(found)
-    print("\n" + drawn)
-    print(f"\n{PRESET}'s settings on {ENV}, one thread, {options.rounds} rounds; kept in {path}")
-    if options.out:
-        write_between(Path(options.out), "bench speed", drawn)
+    figures = {"env": ENV, "preset": PRESET, "settings": ppo.PRESETS[PRESET][ENV], "steps": options.steps}
+    about = f"{PRESET}'s settings on {ENV}, one thread, {options.rounds} rounds"
+    drawn = table("PPO", found, ROLLOUT)
+    keep("speed", options.root, options.out, {**figures, "contenders": found}, drawn, about)
     return 0
 
 
@@ -112,14 +94,7 @@ def contenders(seeds: int) -> list[Contender]:
     preset = dict(ppo.PRESETS[PRESET][ENV])
     steps, envs = preset.pop("steps"), preset.pop("envs")
     config = ppo.Config(**preset)
-    theirs = model_of("sb3-ppo", config, Task(env=ENV), envs, 0)
-
-    def learn(steps: int) -> int:
-        before = theirs.num_timesteps
-        theirs.learn(steps, reset_num_timesteps=False, log_interval=10**9)
-        return theirs.num_timesteps - before
-
-    found = [Contender("Stable-Baselines3", 1, learn, {}, {})]
+    found = [rival("sb3-ppo", config, ENV, envs)]
     for name, count, vector, machine in (
         ("ours", 1, "sync", Machine()),
         ("ours, --compile off", 1, "sync", Machine(compile="off")),
@@ -136,10 +111,22 @@ def contenders(seeds: int) -> list[Contender]:
     return found
 
 
-def table(found: Sequence[Mapping[str, Any]]) -> str:
-    """The figures as Markdown."""
-    header = ("PPO by", "seeds", "steps/s, all seeds", "× Stable-Baselines3 [least, most]",
-              *(f"{part}, ms" for part in PARTS))  # fmt: skip
+def rival(algorithm: str, config: Any, env: str, envs: int) -> Contender:
+    """Stable-Baselines3's, with these settings of ours."""
+    model = model_of(algorithm, config, Task(env=env), envs, 0)
+
+    def learn(steps: int) -> int:
+        before = model.num_timesteps
+        model.learn(steps, reset_num_timesteps=False, log_interval=10**9)
+        return model.num_timesteps - before
+
+    return Contender("Stable-Baselines3", 1, learn, {}, {})
+
+
+def table(who: str, found: Sequence[Mapping[str, Any]], steps: int) -> str:
+    """The figures as Markdown; milliseconds are of so many steps of one seed."""
+    header = (f"{who} by", "seeds", "steps/s, all seeds", "× Stable-Baselines3 [least, most]",
+              *(f"{part}, ms in {steps} steps" for part in PARTS))  # fmt: skip
     rows = []
     for row in found:
         ratio, parts = row["ratio"], row["milliseconds"]
@@ -148,8 +135,8 @@ def table(found: Sequence[Mapping[str, Any]]) -> str:
                 row["name"],
                 str(row["seeds"]),
                 f"{row['per_second']['median']:,.0f}",
-                f"{ratio['median']:.1f} [{ratio['min']:.1f}, {ratio['max']:.1f}]",
-                *(f"{ROLLOUT * parts[part]:.1f}" if parts else "" for part in PARTS),
+                f"{ratio['median']:.2f} [{ratio['min']:.2f}, {ratio['max']:.2f}]",
+                *(f"{steps * parts[part]:.1f}" if parts else "" for part in PARTS),
             )
         )
     return markdown(header, rows, right=(1, 2, 4, 5, 6, 7))

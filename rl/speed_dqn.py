@@ -4,22 +4,16 @@ The zoo's settings on CartPole-v1: 128 gradient steps of 64 transitions after ev
 Nothing is recorded or evaluated meanwhile. Learning starts at once, so that every step measured is one that learns.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 from core import config as settings_file
-from core import provenance, threads
+from core import threads
 from core.errors import UserError
 from core.machine import Machine
-from core.tables import markdown, write_between
-from core.timing import Contender, measure
+from core.timing import Contender, keep, measure
 from rl.agents import dqn
-from rl.baselines import model_of
-from rl.speed import PARTS, Ours
-from rl.task import Task
+from rl.speed import Ours, rival, table
 
 ENV, PRESET = "CartPole-v1", "zoo"
 MARK = 2.5  # times Stable-Baselines3's steps, with one seed
@@ -44,27 +38,12 @@ def main(argv: Sequence[str]) -> int:
     threads.use(1)
     found = measure(contenders(options.seeds), options.rounds, options.steps)
     reached = found[1]["ratio"]["median"] >= MARK
-    about = {
-        "env": ENV,
-        "preset": PRESET,
-        "settings": dqn.PRESETS[PRESET][ENV],
-        "threads": 1,
-        "steps": options.steps,
-        "mark": MARK,
-        "reached": reached,
-        "machine": provenance.machine(),
-        "versions": provenance.versions(),
-        "commit": provenance.git_commit(),
-    }
-    path = Path(options.root) / "bench" / "speed-dqn.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**about, "contenders": found}, indent=2) + "\n")
-    drawn = table(found)
-    print("\n" + drawn)
-    print(f"\n{PRESET}'s settings on {ENV}, one thread, {options.rounds} rounds; kept in {path}")
-    print(f"mark: one seed at least {MARK} times as fast: {'reached' if reached else 'not reached'}")
-    if options.out:
-        write_between(Path(options.out), "bench speed-dqn", drawn)
+    figures = {"env": ENV, "preset": PRESET, "settings": dqn.PRESETS[PRESET][ENV], "steps": options.steps}
+    about = f"{PRESET}'s settings on {ENV}, one thread, {options.rounds} rounds"
+    verdict = f"mark: one seed at least {MARK} times as fast: {'reached' if reached else 'not reached'}"
+    drawn = table("DQN", found, dqn.PRESETS[PRESET][ENV]["train_every"])
+    figures |= {"mark": MARK, "reached": reached, "contenders": found}
+    keep("speed-dqn", options.root, options.out, figures, drawn, f"{about}; {verdict}")
     return int(not reached)
 
 
@@ -73,14 +52,7 @@ def contenders(several: Sequence[int]) -> list[Contender]:
     preset = dict(dqn.PRESETS[PRESET][ENV])
     steps = preset.pop("steps")
     config = replace(dqn.Config(**preset), learning_starts=0)
-    theirs = model_of("sb3-dqn", config, Task(env=ENV), 1, 0)
-
-    def learn(steps: int) -> int:
-        before = theirs.num_timesteps
-        theirs.learn(steps, reset_num_timesteps=False, log_interval=10**9)
-        return theirs.num_timesteps - before
-
-    found = [Contender("Stable-Baselines3", 1, learn, {}, {})]
+    found = [rival("sb3-dqn", config, ENV, 1)]
     compiled = Machine(compile="on")
     ways: list[tuple[str, int, Machine]] = [
         ("ours", 1, compiled),
@@ -91,22 +63,3 @@ def contenders(several: Sequence[int]) -> list[Contender]:
         ours = Ours("dqn", config, steps, 1, count, "sync", machine)
         found.append(Contender(name, count, ours, ours.facts, ours.seconds))
     return found
-
-
-def table(found: Sequence[Mapping[str, Any]]) -> str:
-    """The figures as Markdown."""
-    header = ("DQN by", "seeds", "steps/s, all seeds", "× Stable-Baselines3 [least, most]",
-              *(f"{part}, ms in 256 steps" for part in PARTS))  # fmt: skip
-    rows = []
-    for row in found:
-        ratio, parts = row["ratio"], row["milliseconds"]
-        rows.append(
-            (
-                row["name"],
-                str(row["seeds"]),
-                f"{row['per_second']['median']:,.0f}",
-                f"{ratio['median']:.2f} [{ratio['min']:.2f}, {ratio['max']:.2f}]",
-                *(f"{256 * parts[part]:.1f}" if parts else "" for part in PARTS),
-            )
-        )
-    return markdown(header, rows, right=(1, 2, 4, 5, 6, 7))

@@ -3,20 +3,18 @@
 The same rule and settings, one seed, one thread. Nothing is recorded or evaluated meanwhile.
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from core import config as settings_file
-from core import provenance, threads
+from core import threads
 from core.averages import Averages
 from core.errors import UserError
 from core.sessions import Cadence
-from core.tables import markdown, write_between
-from core.timing import Contender, measure
+from core.tables import markdown
+from core.timing import Contender, keep, measure
 from rl.agent import Spec
 from rl.agents import q_learning
 from rl.environments import Envs
@@ -49,20 +47,9 @@ def main(argv: Sequence[str]) -> int:
     for env in ENVS:
         print(f"{env}: step by step, on the table", flush=True)
         found[env] = measure(contenders(env), options.rounds, options.steps)
-    path = Path(options.root) / "bench" / "speed-tables.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    about = {"settings": asdict(q_learning.Config()), "threads": 1, "steps": options.steps}
-    about |= {
-        "machine": provenance.machine(),
-        "versions": provenance.versions(),
-        "commit": provenance.git_commit(),
-    }
-    path.write_text(json.dumps({**about, "contenders": found}, indent=2) + "\n")
-    drawn = table(found)
-    print("\n" + drawn)
-    print(f"\nq-learning, one seed, one thread, {options.rounds} rounds; kept in {path}")
-    if options.out:
-        write_between(Path(options.out), "bench speed-tables", drawn)
+    figures = {"settings": asdict(q_learning.Config()), "steps": options.steps, "contenders": found}
+    about = f"q-learning, one seed, one thread, {options.rounds} rounds"
+    keep("speed-tables", options.root, options.out, figures, table(found), about)
     return 0
 
 

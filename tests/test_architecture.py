@@ -33,7 +33,6 @@ LAYERS = {
             "optimisers",
             "statistics",
             "tables",
-            "timing",
             "networks/*",
         },  # pure
         {"noise", "replicas", "checkpoint", "config", "tracking", "records"},  # what keeps state

@@ -1,11 +1,13 @@
 """The comparison of speeds: taking turns, warmed up."""
 
+import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from core.timing import Contender, measure
+from core.timing import Contender, keep, measure
 
 
 def paced(seconds_per_step: float, first: float = 0.0) -> Callable[[int], int]:
@@ -38,3 +40,13 @@ def test_milliseconds_are_of_one_unit_of_one_seed() -> None:
 
     (found,) = measure([Contender("two seeds", 2, run, {}, spent)], rounds=2, units=10)
     assert found["milliseconds"] == {"all": pytest.approx(4.0)}
+
+
+def test_figures_are_written_with_their_machine_and_the_table_between_its_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- bench pace -->\nold\n<!-- end -->\nafter\n")
+    keep("pace", str(tmp_path), str(page), {"contenders": [1, 2]}, "| new |", "so measured")
+    figures = json.loads((tmp_path / "bench" / "pace.json").read_text())
+    assert figures["contenders"] == [1, 2]
+    assert {"machine", "versions", "commit"} <= figures.keys()
+    assert page.read_text() == "before\n<!-- bench pace -->\n| new |\n<!-- end -->\nafter\n"
