@@ -34,7 +34,7 @@ lint: $(STAMP)  ## ruff and strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict core rl generative
 
-demo: $(STAMP)  ## train four algorithms, compare them, write runs/report.html (under 5 minutes)
+demo: $(STAMP)  ## train six algorithms, compare them, write runs/report.html (under 5 minutes)
 	$(BIN)/lab demo
 
 report: $(STAMP)  ## runs/report.html from whatever is in runs/
