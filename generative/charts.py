@@ -62,7 +62,7 @@ def _one(chart: Chart) -> Image.Image:
         outline = [*zip(across, low, strict=True), *reversed(list(zip(across, high, strict=True)))]
         pen.polygon(outline, fill=COLOURS[k] + "30")
         pen.line(list(zip(across, middle, strict=True)), fill=COLOURS[k], width=2 * FINER, joint="curve")
-        _write(pen, ((LEFT + 150 * k) * FINER, 28 * FINER), f"— {name}", "la", 12, COLOURS[k])
+        _write(pen, ((LEFT + 150 * k) * FINER, 28 * FINER), name, "la", 12, COLOURS[k])
     return paper
 
 
