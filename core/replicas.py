@@ -33,6 +33,8 @@ from core.optimisers import Adam, Moments, Optimiser
 
 Loss: TypeAlias = Callable[..., tuple[Tensor, Metrics]]
 Path: TypeAlias = Literal["loop", "vmap"]
+
+FORMS = 256  # compiled updates in one process; torch counts them all as one function's, and runs the ninth eagerly
 _State: TypeAlias = tuple[Tensor, Moments, Tensor, Tensor, Tensor, Tensor]
 """Weights, moments, gradient, step count, whether alive; corrections by the step count."""
 
@@ -222,6 +224,7 @@ class Replicas:
         if not self.compiled:
             return function
         options: dict[str, Any] = {"cpp_wrapper": True} if self.device.type == "cpu" else {}
+        torch._dynamo.config.recompile_limit = FORMS
         compiled: Callable[..., Any] = torch.compile(function, dynamic=False, options=options)
         return compiled
 

@@ -249,3 +249,14 @@ def test_called_as_while_training_batch_norm_takes_this_batch_and_moves_its_stat
     assert not torch.equal(still, moved)
     assert moved.mean().abs() < 1e-5  # of this batch
     assert not torch.equal(still, net(x))  # the statistics have moved
+
+
+@pytest.mark.slow
+def test_more_networks_than_torch_keeps_forms_of_one_function_are_all_compiled() -> None:
+    counters = torch._dynamo.utils.counters
+    counters.clear()
+    for width in range(2, 12):
+        net = Replicas(lambda width=width: MLP((2, width, 1)), [0], compiled=True)  # type: ignore[misc]
+        net.step(lambda p, x, net=net: (net.apply(p, x).square().mean(), {}), torch.ones(1, 4, 2), lr=0.1)
+    assert counters["frames"]["ok"] == counters["frames"]["total"] == 10
+    assert counters["stats"]["unique_graphs"] == 10
