@@ -12,7 +12,7 @@ from core.cells import Cell, Mark, Measure, Row, Suite, Tier, judged
 from core.cli import main as lab
 from core.errors import UserError
 from core.suites import chosen, columns, make
-from core.tables import write_between
+from core.tables import between, write_between
 
 SUITES: dict[str, str] = {
     "spine": "q-learning, PPO and the VAE against their published marks, five seeds (three for the VAE)",
@@ -62,6 +62,8 @@ def main(argv: Sequence[str]) -> int:
     options: Options = settings_file.parse([Options], argv[1:], prog="lab bench spine").values[0]
     root = Path(options.root)
     names = chosen(SPINE, ALL, options.only)
+    if options.out:
+        between(Path(options.out), "bench spine")  # or it is refused when all is made
     status = 0 if options.draw else make(SPINE, names, ALL, root, options.jobs)
     rows = {name: found for name in SPINE.cells if (found := rows_of(name, root))}
     if not rows:

@@ -1,5 +1,6 @@
 """Reads run folders: what `core.tracking` wrote, whole or half-written, as records, series and frames."""
 
+import math
 import os
 import re
 import time
@@ -27,7 +28,8 @@ AXES = {"rl": "env_step", "generative": "examples_seen"}  # suite -> the key eve
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is built in: ten times faster
 SETTINGS = re.compile(r"-([0-9a-f]{8})-\d{8}-\d{6}(?:-\d+)?$")  # the end of a group's name
 
-HEADLINE = ("eval/return", "eval/bound", "eval/loss", "episode/return", "train/loss")  # first found is shown
+# The first found is shown.
+HEADLINE = ("eval/return", "eval/bound", "eval/modes", "eval/loss", "episode/return", "train/loss")
 
 Series = tuple[jsonl.Floats, jsonl.Floats]  # steps, values; each [n]
 
@@ -270,9 +272,13 @@ def _line(group: str, records: list[Record]) -> tuple[str, ...]:
 
 
 def _planned(record: Record) -> int | None:
-    steps, batch = record.config.get("steps"), record.config.get("batch", 1)
-    each = 1 if record.axis == "env_step" else batch  # a training step sees a batch of examples
-    return steps * each if isinstance(steps, int) and isinstance(each, int) else None
+    config = record.config
+    counts: list[Any] = [config.get("steps")]
+    if (
+        record.axis != "env_step"
+    ):  # a training step sees a batch of examples, or one for each update of a critic
+        counts += [config.get("batch", config.get("batch_size", 1)), config.get("critic_steps", 1)]
+    return math.prod(counts) if all(isinstance(count, int) for count in counts) else None
 
 
 def _seeds(records: list[Record]) -> str:

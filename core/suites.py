@@ -40,6 +40,8 @@ def main(suite: Suite, argv: Sequence[str]) -> int:
     options: Options = settings_file.parse([Options], argv, prog=f"lab bench {suite.name}").values[0]
     root = Path(options.root or f"runs/bench/{suite.name}")
     names = chosen(suite, options.tier, options.only)
+    if options.out:
+        between(Path(options.out), f"bench {suite.name}")  # or it is refused when all is made
     status = 0 if options.draw else make(suite, names, options.tier, root, options.jobs)
     rows = {name: found for name in suite.cells if (found := best(suite, name, root))}
     if not rows:
@@ -54,7 +56,7 @@ def main(suite: Suite, argv: Sequence[str]) -> int:
 
 
 def chosen(suite: Suite, tier: str, only: Sequence[str]) -> list[str]:
-    """The cells to make; UserError for one that is not there."""
+    """The cells to make; UserError for one that is not there, and for a tier that none has."""
     for name in only:
         if name not in suite.cells:
             raise UserError(f"unknown cell {name!r}{nearest(name, suite.cells)}")
@@ -62,6 +64,9 @@ def chosen(suite: Suite, tier: str, only: Sequence[str]) -> list[str]:
             raise UserError(
                 f"{name} has no tier {tier!r}; it has {' and '.join(filter(None, suite.cells[name].tiers))}"
             )
+    if not any(tier in cell.tiers for cell in suite.cells.values()):
+        known = [known for known in TIERS if any(known in cell.tiers for cell in suite.cells.values())]
+        raise UserError(f"no cell of {suite.name} has a tier {tier!r}; they have {' and '.join(known)}")
     return [name for name, cell in suite.cells.items() if tier in cell.tiers and (not only or name in only)]
 
 

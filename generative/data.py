@@ -226,7 +226,9 @@ class Batches:
         self.images, count = examples.dtype == np.uint8, len(examples)
         if not 0 < batch <= count:
             what = "images" if self.images else "points"
-            raise UserError(f"--batch {batch} does not fit {count} training {what}; use 1 to {count}")
+            raise UserError(
+                f"an update takes {batch} training {what}, and {count} are there: make it 1 to {count}"
+            )
         still = torch.from_numpy(examples.copy())
         if self.images and binarise == "static":
             still = (held_still(examples, "static") * 255).to(torch.uint8)

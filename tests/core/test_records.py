@@ -184,6 +184,9 @@ def test_lab_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     batches = {"steps": 3, "batch": 64}
     row = {"examples_seen": 128, "eval/bound": 90.5}
     write_run(tmp_path, algorithm="vae", task="digits", suite="generative", rows=[row], config=batches)
+    players = {"steps": 3, "batch_size": 64, "critic_steps": 5}
+    row = {"examples_seen": 640, "eval/modes": 6.0, "eval/wasserstein": 0.5}
+    write_run(tmp_path, algorithm="wgan-gp", task="ring", suite="generative", rows=[row], config=players)
     assert records.main(["--root", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["group", "seeds", "status", "progress", "last", "age"]
@@ -193,6 +196,9 @@ def test_lab_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "10 / 5,000" in shown  # the one furthest behind
     assert "eval/return 2.5 " in shown  # (2 + 3 + 4 + 1) / 4
     assert "128 / 192" in next(line for line in lines if line.startswith("vae"))
+    shown = next(line for line in lines if line.startswith("wgan-gp"))
+    assert "640 / 960" in shown  # every update of the generator shows the critic five batches
+    assert "eval/modes 6 " in shown
     assert records.main(["--root", str(tmp_path / "none")]) == 0
     assert "no runs" in capsys.readouterr().out
 

@@ -130,6 +130,12 @@ def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:
         lab_bench(tmp_path, "--draw", "--out", str(tmp_path / "page.md"))
 
 
+def test_a_page_that_cannot_take_the_table_is_refused_before_hours_of_work(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="add the two marks"):
+        lab_bench(tmp_path, "--only", "calls", "--out", str(tmp_path / "page.md"))
+    assert not (tmp_path / "smoke").exists()
+
+
 def test_a_cell_that_is_gone_leaves_the_page(tmp_path: Path) -> None:
     have(tmp_path, "smoke", 1.0)
     rows = {"calls": suites.best(SUITE, "calls", tmp_path)}
@@ -154,6 +160,8 @@ def test_an_unknown_cell_names_the_nearest(tmp_path: Path) -> None:
         lab_bench(tmp_path, "--only", "lkae")
     with pytest.raises(UserError, match="refuses has no tier 'table'; it has smoke"):
         lab_bench(tmp_path, "--only", "refuses", "--tier", "table")
+    with pytest.raises(UserError, match="no cell of by-hand has a tier 'full'; they have smoke and table"):
+        lab_bench(tmp_path, "--tier", "full")
     with pytest.raises(UserError, match="--jobs is 0"):
         lab_bench(tmp_path, "--jobs", "0")
     with pytest.raises(UserError, match="nothing is finished"):

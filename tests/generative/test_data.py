@@ -126,9 +126,11 @@ def test_a_wrong_name_is_one_line(options: Data, line: str) -> None:
 
 
 def test_a_batch_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(UserError, match="--batch 11 does not fit 10 training images; use 1 to 10"):
+    with pytest.raises(
+        UserError, match="an update takes 11 training images, and 10 are there: make it 1 to 10"
+    ):
         Batches(numbered(10), (0,), 11, "none")
-    with pytest.raises(UserError, match="--batch 0"):
+    with pytest.raises(UserError, match="takes 0 training images"):
         Batches(numbered(10), (0,), 0, "none")
 
 

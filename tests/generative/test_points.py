@@ -103,7 +103,9 @@ def test_an_epoch_shows_every_point_once_as_it_is() -> None:
     assert not torch.equal(seen[0][0], seen[0][1])
     assert torch.equal(Batches(points, (1,), 5, "none").next()[0], seen[0][1])
     assert torch.equal(held_still(points, "dynamic"), torch.from_numpy(points))
-    with pytest.raises(UserError, match="--batch 11 does not fit 10 training points; use 1 to 10"):
+    with pytest.raises(
+        UserError, match="an update takes 11 training points, and 10 are there: make it 1 to 10"
+    ):
         Batches(points, (0,), 11, "none")
 
 

@@ -234,7 +234,7 @@ def test_presets_are_applied_and_named() -> None:
     [
         (["--data", "digit"], "unknown data set 'digit'; did you mean 'digits'?"),
         (["--lernrate", "1"], "unknown option --lernrate"),
-        (["--batch", "2000"], "--batch 2000 does not fit 1500 training images"),
+        (["--batch", "2000"], "an update takes 2000 training images, and 1500 are there: make it 1 to 1500"),
         (["--net", "convv"], "did you mean 'conv'?"),
         (["--activation", "tan"], "did you mean 'tanh'?"),
         (["--schedule", "cosin"], "did you mean 'cosine'?"),
