@@ -109,9 +109,10 @@ def finished(runs: Sequence[Record]) -> bool:
 
 
 def same_command(cell: Cell, tier: str, runs: Sequence[Record]) -> bool:
-    """Whether this command made the runs; `lab train` wrote down how it was called."""
+    """Whether this command made the runs; `lab train` wrote down how it was called, with --root as the next word."""
     words = cell.command(tier).split()
-    return all(list(record.run.get("command", []))[2 : 2 + len(words)] == words for record in runs)
+    called = [list(record.run.get("command", []))[2:] for record in runs]
+    return all(c[: len(words)] == words and c[len(words) :][:1] in ([], ["--root"]) for c in called)
 
 
 def measured(cell: Cell, runs: Sequence[Record]) -> list[Row]:

@@ -154,12 +154,17 @@ class Contest:
     threshold: float | None
     entries: tuple[Entry, ...]
 
+    def _nobody(self) -> str:
+        """Why no entry has a final score."""
+        done = any(entry.status["no value"] for entry in self.entries)
+        return f"No seed has told {self.metric}." if done else "No seed has finished yet."
+
     @cached_property
     def verdict(self) -> str:
         """The best pair compared in words, with what stands against the comparison."""
         ranked = [entry for entry in self.entries if entry.final]
         if len(ranked) < 2:
-            return f"{ranked[0].label} stands alone on this task." if ranked else "No seed has finished yet."
+            return f"{ranked[0].label} stands alone on this task." if ranked else self._nobody()
         best, second = ranked[:2]
         if best.failed:
             said = (

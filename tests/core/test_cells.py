@@ -120,6 +120,15 @@ def test_what_another_command_made_is_not_taken_for_this_one(tmp_path: Path) -> 
         making.main([SUITE.place, "lake", "table", str(tmp_path)])
 
 
+def test_a_run_of_more_seeds_is_not_taken_for_one_of_fewer(tmp_path: Path) -> None:
+    """Whose command only begins as the cell's does."""
+    words = [*SUITE.cells["lake"].command("smoke").split(), "2", "--root", str(tmp_path)]
+    for seed in range(3):
+        write_run(tmp_path / "smoke", group="lake", seed=seed, command=["lab", "train", *words])
+    with pytest.raises(UserError, match="made by another command; remove it"):
+        making.main([SUITE.place, "lake", "smoke", str(tmp_path)])
+
+
 def test_a_measure_that_was_added_is_missing(tmp_path: Path) -> None:
     cell = SUITE.cells["lake"]
     found = [{"of": "final/return", "scores": [1.0]}]

@@ -142,6 +142,13 @@ def test_nothing_finished_yet(tmp_path: Path) -> None:
     assert (contest.entries[0].final, contest.entries[0].area) == (None, None)
 
 
+def test_finished_without_the_metric(tmp_path: Path) -> None:
+    """As two players on images, which log no bound."""
+    row = {"examples_seen": 64, "eval/accuracy_of_the_critic": 0.5}
+    write_run(tmp_path, algorithm="gan", task="digits", suite="generative", rows=[row])
+    assert only(tmp_path).verdict == "No seed has told eval/bound."
+
+
 def test_directions() -> None:
     told = [higher_is_better(name) for name in ("eval/return", "eval/bound", "loss/policy", "train/loss")]
     assert told == [True, False, None, False]
