@@ -42,9 +42,7 @@ class Mark:
 class Measure:
     """One number for every seed of a finished run; a row of the table."""
 
-    of: str = (
-        "final/return"  # a key of summary.json; or `module:function` of the records, to a number for each
-    )
+    of: str = "final/return"  # a key of summary.json; or `module:function` of the records, a number for each
     what: str = ""  # said after the cell's title
     mark: Mark | None = None  # None: reported only
     published: str = ""  # what others have, and who

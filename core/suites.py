@@ -25,9 +25,7 @@ LOST = {"failed": "failed", "infinite": "not finite"}  # of a row: what is told 
 
 @dataclass(frozen=True)
 class Options:
-    tier: Literal["smoke", "table", "full"] = (
-        "smoke"  # smoke: that every command works; table: numbers to quote
-    )
+    tier: Literal["smoke", "table", "full"] = "smoke"  # smoke: every command works; table: numbers to quote
     only: tuple[str, ...] = ()  # names of cells; none: all of the tier
     jobs: int = 2  # cells made side by side, one torch thread each
     root: str = ""  # where <tier>/<cell> go, the run folders; empty: runs/bench/<suite>

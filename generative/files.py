@@ -35,9 +35,7 @@ class Points:
     name: str
     train: np.ndarray
     test: np.ndarray
-    centres: np.ndarray | None = (
-        None  # [M, 2]: of the Gaussians it is a mixture of in equal parts, if it is one
-    )
+    centres: np.ndarray | None = None  # [M, 2]: of the Gaussians it is an equal mixture of, if it is one
     sigma: float = 0.0  # their standard deviation along each axis
     notes: tuple[str, ...] = ()  # for the person to see
 

@@ -25,9 +25,7 @@ class Options:
     steps: int = 4096  # environment steps of each contender in a round, over all its seeds
     seeds: tuple[int, ...] = (5, 16)  # how many the contenders that train several train
     root: str = "runs"  # the figures are kept in bench/speed-dqn.json there
-    out: str = (
-        ""  # a Markdown file whose part between the marks `bench speed-dqn` is rewritten with the table
-    )
+    out: str = ""  # a Markdown file whose part between the marks `bench speed-dqn` is rewritten
 
 
 def main(argv: Sequence[str]) -> int:

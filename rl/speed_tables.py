@@ -31,9 +31,7 @@ class Options:
     rounds: int = 7  # the median of so many is reported
     steps: int = 4_000_000  # of the table path in a round; the step-by-step loop takes a 200th of them
     root: str = "runs"  # the figures are kept in bench/speed-tables.json there
-    out: str = (
-        ""  # a Markdown file whose part between the marks `bench speed-tables` is rewritten with the table
-    )
+    out: str = ""  # a Markdown file whose part between the marks `bench speed-tables` is rewritten
 
 
 def main(argv: Sequence[str]) -> int:
