@@ -13,9 +13,7 @@ class Task:
     max_episode_steps: int = 0  # decisions after which an episode is cut; 0: as registered
     normalise_obs: bool = False  # observations by their running mean and deviation, per seed
     normalise_reward: bool = False  # rewards by the running deviation of the discounted return, per seed
-    vector: Literal["sync", "async", "own", "table"] = (
-        "sync"  # or processes, CartPole in numpy, a known table
-    )
+    vector: Literal["sync", "async", "own", "table"] = "sync"  # or processes, CartPole in numpy, a table
     flatten: bool = False  # observations of several parts as one vector
     grey: bool = False  # pictures without colour
     resize: int = 0  # side of the pictures; 0: as they are

@@ -20,9 +20,7 @@ class Config:
     lr_end: float = 0.01  # and at the end
     lr_schedule: str = "exponential"  # from lr to lr_end: constant, linear, cosine, exponential
     epsilon: float = 1.0  # chance of a random action at the start
-    epsilon_end: float = (
-        0.0  # and at the end, on a straight line; what is learnt is worth this much exploring
-    )
+    epsilon_end: float = 0.0  # and at the end, on a straight line; what is learnt allows for it
     initial: float = 0.0  # every value before anything was learned
 
 
