@@ -13,7 +13,7 @@ from core.noise import Chance
 from core.optimisers import Optimiser
 from core.replicas import Replicas
 from rl import spaces
-from rl.agent import Array, Memory, Spec, Transition
+from rl.agent import Array, Memory, Metrics, Spec, Transition
 from rl.heads import Head
 from rl.returns import gae
 from rl.rollout import by_seed, by_time
@@ -86,7 +86,7 @@ class Actor:
             lambda: ActorCritic(spec.observation_space, self.head, *form),
             spec.seeds,
             optimiser=optimiser,
-            clip=config.max_grad_norm,
+            clip=config.max_grad_norm or None,
             device=spec.device,
             path=spec.path,
             compiled=spec.compiled,
@@ -143,6 +143,11 @@ def estimated(net: Replicas, steps: Transition, gamma: float, gae_lambda: float)
     return Estimated(obs, action, out, value, advantages, advantages + value)
 
 
-def explained(found: Estimated) -> Tensor:
-    """The share of the targets' variance that the value explains, ``[seed]``; 1 is perfect."""
-    return (1 - found.advantage.var(1) / found.target.var(1)).cpu()
+def explained(advantage: Tensor, target: Tensor) -> Metrics:
+    """The share of the targets' variance that the value explains, 1 is perfect; both ``[seed, sample]``.
+
+    A single sample has no variance, and nothing is said of it.
+    """
+    if target.shape[1] < 2:
+        return {}
+    return {"value/explained": (1 - advantage.var(1) / target.var(1)).cpu()}

@@ -17,10 +17,16 @@ def module_of(algorithm: str) -> Any:
     return importlib.import_module(f"rl.agents.{algorithm.replace('-', '_')}")
 
 
+def updates_of(algorithm: str, config: Any, envs: int, steps: int) -> int | None:
+    """How many gradient steps one seed takes; None for an agent that does not say."""
+    count = getattr(module_of(algorithm), "updates", None)
+    return None if count is None else int(count(config, envs, -(-steps // envs) * envs))
+
+
 def decide(machine: Machine, algorithm: str, config: Any, envs: Envs, steps: int) -> dict[str, Any]:
     """The facts to record and to build from."""
     images, seeds = spaces.kind(envs.observation_space) == "pixels", len(envs.seeds)
-    updates = getattr(module_of(algorithm), "updates", lambda *_: 0)(config, envs.envs, steps)
+    updates = updates_of(algorithm, config, envs.envs, steps) or 0
     repays = updates * seeds >= REPAYS and not images
     facts = facts_of(machine, images=images, seeds=seeds, repays=repays)
     return {**facts, "vector": envs.task.vector}

@@ -5,6 +5,23 @@ from typing import Any
 
 from core.errors import UserError
 
+LIMITS: dict[str, tuple[float, float]] = {  # what a setting of this name can be, whichever agent has it
+    "gamma": (0, 1), "gae_lambda": (0, 1), "rollout": (1, inf), "batch": (1, inf), "epochs": (1, inf),
+    "lr": (0, inf), "lr_end": (0, inf), "clip": (0, inf), "value_weight": (0, inf), "max_grad_norm": (0, inf),
+    "adam_eps": (0, inf), "rms_alpha": (0, 1), "rms_eps": (0, inf), "sde_every": (0, inf), "capacity": (1, inf),
+    "learning_starts": (0, inf), "train_every": (1, inf), "gradient_steps": (-1, inf), "target_every": (1, inf),
+    "tau": (0, 1), "epsilon": (0, 1), "epsilon_end": (0, 1), "exploration_fraction": (0, 1), "n_step": (1, inf),
+    "alpha": (0, inf), "beta": (0, 1),
+}  # fmt: skip
+
+
+def sensible(config: Any) -> None:
+    """UserError for a setting of an agent that can mean nothing."""
+    within(config, **{name: limits for name, limits in LIMITS.items() if hasattr(config, name)})
+    hidden = getattr(config, "hidden", ())
+    if isinstance(hidden, tuple) and min(hidden, default=1) < 1:
+        raise UserError(f"--hidden is {' '.join(map(str, hidden))}; every width must be at least 1")
+
 
 def within(config: Any, **limits: tuple[float, float]) -> None:
     """Refuse settings outside their limits, both ends allowed: ``within(config, tau=(0, 1))``.

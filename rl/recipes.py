@@ -33,7 +33,7 @@ class Recipe:
     PRESETS: Mapping[str, Mapping[str, dict[str, Any]]]
     arguments: Callable[
         [Any, int, bool], dict[str, Any]
-    ]  # of settings, environments, and whether it sees pictures
+    ]  # of settings, environments, whether it sees pictures
     metrics: Mapping[str, tuple[str, int]]  # its name to ours, and the sign
 
 
@@ -47,7 +47,7 @@ def gradient_arguments(config: a2c.Config | ppo.Config, pixels: bool) -> dict[st
         "vf_coef": config.value_weight,
         "ent_coef": config.entropy_weight,
         "normalize_advantage": config.normalise_advantage,
-        "max_grad_norm": config.max_grad_norm,
+        "max_grad_norm": config.max_grad_norm or math.inf,
         "use_sde": config.sde_every > 0,
         "sde_sample_freq": config.sde_every or -1,
         "policy_kwargs": {

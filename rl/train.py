@@ -22,9 +22,10 @@ from core.sessions import Again, begun, cadence, check, recorded, resumable
 from core.tracking import Group
 from core.training import Check, Training
 from rl.agent import Agent, Policy
-from rl.build import agent_of, decide, module_of
+from rl.build import agent_of, decide, module_of, updates_of
 from rl.environments import Envs
 from rl.filming import Filming, quarterly
+from rl.limits import sensible
 from rl.loop import Interaction
 from rl.playing import Scores, scores
 from rl.task import Task
@@ -82,6 +83,8 @@ def main(argv: list[str]) -> int:
         quiet=options.quiet,
     )
     group.say(f"{algorithm} on {task.env}: {settings.changed() or 'all settings at their defaults'}")
+    if updates_of(algorithm, config, envs.envs, options.steps) == 0:
+        group.say(f"--steps {options.steps:,} end before the first update: nothing will be learned")
     return run(learning, group, options)
 
 
@@ -104,7 +107,9 @@ def read(algorithm: str, module: Any, flags: list[str]) -> Settings:
     )
     task, options = parse().values[:2]
     preset, name = preset_of(module.PRESETS, options.preset, task.env)
-    return parse(preset=preset, preset_name=name)
+    settings = parse(preset=preset, preset_name=name)
+    sensible(settings.values[-1])
+    return settings
 
 
 def learning_of(agent: Agent, envs: Envs, options: Options) -> Any:

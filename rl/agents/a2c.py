@@ -33,7 +33,7 @@ class Config:
     value_weight: float = 0.5  # c_v
     entropy_weight: float = 0.0  # c_e
     normalise_advantage: bool = False  # over the rollout
-    max_grad_norm: float = 0.5  # over all weights of a seed
+    max_grad_norm: float = 0.5  # over all weights of a seed; 0: not clipped
     rms_alpha: float = 0.99  # how much RMSprop remembers of the squared gradients
     rms_eps: float = 1e-5  # RMSprop's ε
     hidden: tuple[int, ...] = (64, 64)  # widths of actor and critic
@@ -93,7 +93,7 @@ class A2C(Actor):
         found = estimated(self.net, self.rollout.take(), self.config.gamma, self.config.gae_lambda)
         batch = Batch(found.obs, found.action, found.advantage, found.target)
         metrics = self.net.step(self.loss, batch, lr=self.lr(done))
-        return {**metrics, "value/explained": explained(found)}
+        return {**metrics, **explained(found.advantage, found.target)}
 
     def loss(self, params: Params, batch: Batch) -> tuple[Tensor, Metrics]:
         """The loss of one seed's rollout, leaves ``[batch, …]``."""

@@ -28,7 +28,7 @@ from core.schedules import first_part, schedule
 from rl import spaces
 from rl.agent import Array, Memory, Metrics, Spec, Transition
 from rl.exploration import epsilon_greedy, greedy
-from rl.limits import overtaken, within
+from rl.limits import overtaken, sensible, within
 from rl.losses import huber, squared, td_error, value_of_choice
 from rl.q_network import QNetwork
 from rl.replay import Replay, Sample, parted
@@ -89,15 +89,13 @@ def updates(config: Config, envs: int, steps: int) -> int:
     """How many gradient steps one seed takes."""
     every = -(-config.train_every // envs) * envs
     times = every if config.gradient_steps < 0 else config.gradient_steps
-    return max(steps - config.learning_starts, 0) // every * times
+    return max(steps // every - config.learning_starts // every, 0) * times
 
 
 def refuse(config: Config, envs: int) -> None:
     """UserError for settings that make no sense."""
-    within(config, batch=(1, config.capacity), train_every=(1, inf), target_every=(1, inf), n_step=(1, inf),
-           learning_starts=(0, inf), gradient_steps=(-1, inf), gamma=(0, 1), tau=(0, 1), epsilon=(0, 1),
-           epsilon_end=(0, 1), exploration_fraction=(0, 1), alpha=(0, inf), beta=(0, 1), max_grad_norm=(0, inf),
-           capacity=(envs, inf))  # fmt: skip
+    sensible(config)
+    within(config, batch=(1, config.capacity), capacity=(envs, inf))
     if config.gradient_steps == 0:
         raise UserError("--gradient-steps is 0; it must be 1 or more, or -1 for as many as there were steps")
 

@@ -39,7 +39,7 @@ class Config:
     value_weight: float = 0.5  # c_v
     entropy_weight: float = 0.0  # c_e
     normalise_advantage: bool = True  # per minibatch
-    max_grad_norm: float = 0.5  # over all weights of a seed
+    max_grad_norm: float = 0.5  # over all weights of a seed; 0: not clipped
     adam_eps: float = 1e-5  # Adam's ε
     hidden: tuple[int, ...] = (64, 64)  # widths of actor and critic
     activation: str = "tanh"  # of the hidden layers
@@ -116,7 +116,7 @@ class PPO(Actor):
         log_prob = self.head.log_prob(found.out, found.action)
         batch = Batch(found.obs, found.action, log_prob, found.value, found.advantage, found.target)
         metrics = self._passes(batch, lr, torch.full((self.seeds,), clip, device=self.spec.device))
-        return {**metrics, "value/explained": explained(found)}
+        return {**metrics, **explained(found.advantage, found.target)}
 
     def _passes(self, batch: Batch, lr: float, clip: Tensor) -> Metrics:
         """Every epoch in a new order, cut into minibatches; the mean of their metrics."""

@@ -24,7 +24,7 @@ from core.gradients import Params
 from core.noise import States
 from core.optimisers import Adam
 from core.schedules import schedule
-from rl.actor_critic import Actor
+from rl.actor_critic import Actor, explained
 from rl.agent import Array, Metrics, Spec, Transition
 from rl.losses import policy_gradient, standardised
 from rl.returns import discounted, places
@@ -44,7 +44,7 @@ class Config:
     value_weight: float = 0.5  # of the baseline's squared error
     entropy_weight: float = 0.0  # of the policy's entropy
     normalise_advantage: bool = False  # over the rollout; also without a baseline, where it is a constant one
-    max_grad_norm: float = 0.5  # over all weights of a seed
+    max_grad_norm: float = 0.5  # over all weights of a seed; 0: not clipped
     hidden: tuple[int, ...] = (64, 64)  # widths of policy and baseline
     activation: str = "tanh"  # of the hidden layers
     orthogonal: bool = True  # first weights; false: PyTorch's own
@@ -91,9 +91,7 @@ class Reinforce(Actor):
         done = (self.step - self.spec.envs * self.config.rollout) / max(self.spec.steps, 1)
         batch = self._batch(self.rollout.take())
         metrics = self.net.step(self.loss, batch, lr=self.lr(done))
-        if self.config.baseline:
-            metrics["value/explained"] = (1 - batch.advantage.var(1) / batch.target.var(1)).cpu()
-        return metrics
+        return {**metrics, **explained(batch.advantage, batch.target)} if self.config.baseline else metrics
 
     def _batch(self, steps: Transition) -> Batch:
         """Returns of a rollout with leaves ``[T, S, E, …]``, as rows ``[S, T·E, …]``."""

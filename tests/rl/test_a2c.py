@@ -71,6 +71,16 @@ def test_it_finds_the_way_through_the_corridor_and_what_it_is_worth(monkeypatch:
     torch.testing.assert_close(value, torch.tensor([Corridor.optimum] * 2), atol=0.05, rtol=0)
 
 
+def test_a_norm_of_nothing_means_that_gradients_are_not_clipped() -> None:
+    lives = [
+        Life(*make(A2C, Task(env="CartPole-v1"), [0], Config(hidden=(8,), max_grad_norm=norm)))
+        for norm in (0.0, 1e9)
+    ]
+    for life in lives:
+        life.run(20)
+    assert torch.equal(*(life.agent.net.matrix for life in lives))
+
+
 def test_the_learning_rate_falls_to_nothing_where_it_is_linear() -> None:
     config = Config(lr_schedule="linear", hidden=(8,))
     agent, envs = make(A2C, Task(env="CartPole-v1"), [0], config, envs=2, steps=100)

@@ -54,7 +54,8 @@ def test_the_end_of_a_rollout_is_no_end() -> None:
     found = estimated(Known(), steps, 0.5, 1.0)  # type: ignore[arg-type]
     assert found.target.tolist() == [[1 + 0.5 * 6, 2 + 0.5 * 8]]  # 2 + 4 = 6 is G₁
     # Targets 4 and 6 have variance 2, what is left, 0 and 0, has none.
-    assert explained(found).tolist() == [1.0]
+    assert explained(found.advantage, found.target)["value/explained"].tolist() == [1.0]
+    assert explained(torch.ones(2, 1), torch.ones(2, 1)) == {}  # one sample alone has no variance
 
 
 def pendulum(seeds: list[int], envs: int = 2, **settings: Any) -> Life:

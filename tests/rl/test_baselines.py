@@ -251,6 +251,10 @@ def test_schedules_run_from_the_first_step_to_the_last() -> None:
     assert arguments["clip_range_vf"](0.25) == pytest.approx(0.1)
 
 
+def test_a_norm_of_nothing_means_that_gradients_are_not_clipped() -> None:
+    assert ppo_arguments(ppo.Config(max_grad_norm=0), 1, pixels=False)["max_grad_norm"] == float("inf")
+
+
 def test_neighbouring_seeds_share_no_episode() -> None:
     starts = []
     for seed in (0, 1):

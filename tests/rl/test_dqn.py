@@ -204,10 +204,12 @@ def test_how_many_updates_a_run_takes() -> None:
         task: Config(**{k: v for k, v in preset.items() if k != "steps"})
         for task, preset in PRESETS["zoo"].items()
     }
-    assert updates(zoo["CartPole-v1"], 1, 50_000) == 191 * 128
+    assert updates(zoo["CartPole-v1"], 1, 50_000) == 192 * 128  # at 1024, 1280, …, 49,920
     assert updates(zoo["LunarLander-v3"], 1, 100_000) == 100_000
     assert updates(zoo["LunarLander-v3"], 8, 100_000) == 100_000
     assert updates(TINY, 1, 5) == 0
+    late = Config(learning_starts=1000, train_every=256)
+    assert [updates(late, 1, steps) for steps in (1023, 1024, 1100)] == [0, 1, 1]
 
 
 def test_epsilon_depends_on_the_steps_alone() -> None:

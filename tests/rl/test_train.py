@@ -159,6 +159,13 @@ def test_an_environment_of_ones_own_needs_no_edit(env: str, place: Path) -> None
         ("train ppo --env CartPole-v1 --step 5", ["unknown option --step", "did you mean --steps"]),
         ("train ppo --env CartPole-v1 --steps many", ["--steps", "'many'"]),
         ("train ppo --env CartPole-v1 --steps 0", ["--steps is 0; it must be at least 1"]),
+        ("train ppo --env CartPole-v1 --rollout 0", ["--rollout is 0; it must be at least 1"]),
+        ("train ppo --env CartPole-v1 --batch 0", ["--batch is 0; it must be at least 1"]),
+        ("train a2c --env CartPole-v1 --lr -0.1", ["--lr is -0.1; it must be at least 0"]),
+        ("train reinforce --env CartPole-v1 --hidden 8 0", ["--hidden is 8 0; every width must be at least 1"]),
+        ("train dqn --env CartPole-v1 --train-every 0", ["--train-every is 0; it must be at least 1"]),
+        ("train sb3-a2c --env CartPole-v1 --rollout 0", ["--rollout is 0; it must be at least 1"]),
+        ("train q-learning --env FrozenLake-v1 --gamma 3", ["--gamma is 3.0; it must be at least 0 and at most 1"]),
         ("train ppo --env CartPole-v1 --seeds 1 1", ["--seeds 1 1: give at least one seed, each once"]),
         ("train ppo --env CartPole-v1 --preset zoom", ["unknown preset 'zoom'", "did you mean 'zoo'"]),
         ("train ppo --env Taxi-v3 --preset zoo", ["preset 'zoo' has no settings for Taxi-v3"]),
@@ -180,6 +187,15 @@ def test_a_mistake_is_one_line_and_writes_nothing(argv: str, words: list[str], f
     assert said[0].startswith("lab: ")
     assert [word for word in words if word not in said[0]] == []
     assert {path.name for path in folder.iterdir()} - {"__pycache__"} == {"lab.log", "worlds.py"}
+
+
+def test_a_run_too_short_to_learn_from_says_so(folder: Path) -> None:
+    line = f"train ppo --env CartPole-v1 --preset none --seeds 0 {SMALL} --wandb disabled --steps"
+    said = "end before the first update: nothing will be learned"
+    for steps in (15, 16):
+        assert finished([*line.split(), str(steps), "--name", f"of-{steps}"], folder) == 0, told(folder)
+        assert (said in told(folder)) == (steps == 15)
+        (folder / "lab.log").unlink()
 
 
 def test_flattened_spaces_are_served(place: Path) -> None:
