@@ -22,9 +22,7 @@ TAGS: dict[str, str] = {"model": "two players", "likelihood": "none", "data": "i
 class Config:
     """Settings of the Wasserstein GAN."""
 
-    constraint: Literal["penalty", "clip"] = (
-        "penalty"  # on slopes (Gulrajani), on weights (Arjovsky et al. 2017)
-    )
+    constraint: Literal["penalty", "clip"] = "penalty"  # on slopes (Gulrajani), on weights (Arjovsky 2017)
     penalty: float = 10.0  # weight of the gradient penalty, lambda
     clip: float = 0.01  # largest weight of the critic under --constraint clip
     critic_steps: int = 5  # updates of the critic per update of the generator, a fresh batch each
@@ -33,9 +31,7 @@ class Config:
     hidden: tuple[int, ...] = (256, 256)  # widths of each mlp's hidden layers
     activation: str = "leaky-relu"  # of the mlps' hidden layers
     width: int = 64  # of the dcgan: channels where the picture is largest
-    norm: Literal["none", "layer"] = (
-        "none"  # of the dcgan's critic: never batch norm, the penalty is per sample
-    )
+    norm: Literal["none", "layer"] = "none"  # of the dcgan's critic; the penalty is per sample: no batch norm
     norm_generator: Literal["batch", "layer", "none"] = "batch"  # of the dcgan's generator
     gain: float = 1.0  # scale of all first weights
     batch_size: int = 64  # training images per update of the critic
