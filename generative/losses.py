@@ -66,7 +66,7 @@ def sparsity(active: Tensor, rho: float) -> Tensor:
 
 
 def contraction(encode: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """‖∂h/∂x‖²_F of every image ``[B, …]``: ``[B]`` (Rifai et al. 2011, eq. 5); exact, one backward pass per unit of h.
+    """‖∂h/∂x‖²_F of every image ``[B, …]``: ``[B]`` (Rifai et al. 2011, eq. 1); exact, one backward pass per unit of h.
 
     Args:
         encode: ``[B, …]`` to codes ``[B, units]``, each image by itself.

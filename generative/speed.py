@@ -211,7 +211,7 @@ def of_vae(options: Options) -> list[Contender]:
 
 def of_wgan(options: Options, width: int) -> list[Contender]:
     """The same for the WGAN-GP, with the settings of the authors' gan_toy.py but for the width."""
-    preset = {name: value for name, value in wgan_gp.TOY.items() if name != "hidden"}
+    preset = {name: value for name, value in wgan_gp.TOY.items() if name not in ("hidden", "steps")}
     config = replace(wgan_gp.Config(hidden=(width,) * 3), **preset)
     points = Noise((0,), "points").normal(100_000, 2)[0]
     data = Points("noise", points.numpy(), points[:1].numpy())

@@ -63,9 +63,11 @@ class Config:
                 )
         if min(self.hidden, default=1) < 1 or not 0 <= self.beta1 < 1 or not 0 < self.beta2 < 1:
             raise UserError("--hidden is 1 or more, --beta1 and --beta2 between 0 and 1")
+        if not 0 <= self.lr_end <= 1:
+            raise UserError(f"--lr-end is {self.lr_end}; it is the share of --lr left at the end, 0 to 1")
 
 
-# Radford, Metz, Chintala 2016, section 4; half their channels, for 28x28 instead of 64x64.
+# Radford, Metz, Chintala 2016, section 4, with a quarter of their 128 channels: 28x28 pixels, not 64x64.
 DCGAN: dict[str, Any] = {"net": "dcgan", "latent": 100, "width": 32, "steps": 6_000}
 # The optimiser and widths of Lin et al. 2018 for these points (their nets also have batch norm and maxout).
 PACGAN: dict[str, Any] = {"lr": 1e-4, "beta1": 0.8, "batch_size": 100, "latent": 2, "hidden": (400, 400, 400)}

@@ -53,10 +53,18 @@ class Config:
                 )
         if min(self.hidden, default=1) < 1 or not 0 <= self.beta1 < 1 or not 0 < self.beta2 < 1:
             raise UserError("--hidden is 1 or more, --beta1 and --beta2 between 0 and 1")
+        if not 0 <= self.lr_end <= 1:
+            raise UserError(f"--lr-end is {self.lr_end}; it is the share of --lr left at the end, 0 to 1")
 
 
 # The authors' gan_mnist.py and gan_toy.py; they differ from the paper, whose algorithm 1 the defaults are.
-MNIST: dict[str, Any] = {"batch_size": 50, "beta1": 0.5, "latent": 128, "norm_generator": "none"}
+MNIST: dict[str, Any] = {
+    "batch_size": 50,
+    "beta1": 0.5,
+    "latent": 128,
+    "norm_generator": "none",
+    "steps": 200_000,
+}
 TOY: dict[str, Any] = {
     "batch_size": 256,
     "beta1": 0.5,
@@ -64,6 +72,7 @@ TOY: dict[str, Any] = {
     "latent": 2,
     "hidden": (512, 512, 512),
     "activation": "relu",
+    "steps": 100_000,
 }
 
 CLIP: dict[str, Any] = {

@@ -231,6 +231,7 @@ def test_it_learns_a_gaussian(kind: str) -> None:
         {"hidden": (0,)},
         {"beta1": 1.0},
         {"batch_size": 0},
+        {"lr_end": -1.0},
     ],
 )
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
