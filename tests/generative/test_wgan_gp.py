@@ -250,7 +250,9 @@ def test_it_learns_a_gaussian(constraint: Any) -> None:
         torch.testing.assert_close(samples.std(1), deviation.expand(2, 2), atol=0.15, rtol=0)
 
 
-@pytest.mark.parametrize("wrong", [{"penalty": 0.0}, {"clip": 0.0}, {"beta2": 1.0}, {"lr": math.nan}])
+@pytest.mark.parametrize(
+    "wrong", [{"penalty": 0.0}, {"clip": 0.0}, {"beta2": 1.0}, {"lr": math.nan}, {"lr_end": -1.0}]
+)
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=next(iter(wrong))):
         replace(SMALL, **wrong)
