@@ -1,15 +1,20 @@
-"""Draws the README's pictures from the newest demo in runs/: `make pictures`. Needs Chromium on the path."""
+"""Draws the README's pictures: `make pictures`, from the newest demo in runs/ and the tables of `lab bench`.
+
+Needs Chromium on the path for the report's. What was not made yet is left as it is, and said.
+"""
 
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
+GAP, TITLE = 12, 26  # pixels between two panels, and for the words above one
 
 
 def screenshot(page: Path, picture: Path, size: tuple[int, int]) -> None:
@@ -26,16 +31,70 @@ def screenshot(page: Path, picture: Path, size: tuple[int, int]) -> None:
         )  # fmt: skip
 
 
-def main() -> None:
-    runs = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs"
+def newest(folder: Path, name: str) -> Path | None:
+    """The last picture of that name that a run recorded."""
+    found = list((folder / "media").glob(f"{name}-*.png"))
+    return max(found, key=lambda path: int(path.stem.rpartition("-")[2])) if found else None
+
+
+def side_by_side(panels: Sequence[tuple[str, Path | None]], picture: Path, enlarge: int = 1) -> None:
+    """Pictures in a row, each under its title."""
+    paths = [path for _, path in panels if path is not None and path.exists()]
+    if len(paths) < len(panels):
+        print(f"pictures: {picture.name} is left as it was: its runs are not there")
+        return
+    images = [Image.open(path).convert("RGB") for path in paths]
+    images = [
+        image.resize((enlarge * image.width, enlarge * image.height), Image.Resampling.NEAREST)
+        for image in images
+    ]
+    width = sum(image.width for image in images) + GAP * (len(images) - 1)
+    sheet = Image.new("RGB", (width, TITLE + max(image.height for image in images)), "white")
+    draw, font, left = ImageDraw.Draw(sheet), ImageFont.load_default(15), 0
+    for (title, _), image in zip(panels, images, strict=True):
+        draw.text((left + 2, 3), title, fill="#222222", font=font)
+        sheet.paste(image, (left, TITLE))
+        left += image.width + GAP
+    sheet.save(picture)
+
+
+def of_demo(runs: Path) -> None:
+    """The report, and digits that were drawn."""
     demos = sorted(runs.glob("demo-*-vae"))
     if not demos:
-        sys.exit(f"pictures: no demo in {runs}; run make demo first")
-    PICTURES.mkdir(exist_ok=True)
+        print(f"pictures: no demo in {runs}; run make demo first")
+        return
     screenshot(runs / "report.html", PICTURES / "report.png", (1280, 1500))
-    newest = max((demos[-1] / "0" / "media").glob("samples-*.png"), key=lambda path: path.stat().st_mtime)
-    with Image.open(newest) as grid:
-        grid.resize((2 * grid.width, 2 * grid.height), Image.Resampling.NEAREST).save(PICTURES / "digits.png")
+    gan = demos[-1].with_name(demos[-1].name.removesuffix("vae") + "wgan-gp")
+    panels = [(title, newest(run / "0", "samples")) for title, run in (("VAE", demos[-1]), ("WGAN-GP", gan))]
+    side_by_side(panels, PICTURES / "digits.png", enlarge=2)
+
+
+def of_tables(bench: Path) -> None:
+    """Q tables on the cliff, mixtures covered, gradients that vanish, and digits of MNIST."""
+    cliff, trainers = bench / "agents" / "table" / "cliff", bench / "trainers" / "table"
+    names = ("q-learning", "sarsa")
+    side_by_side(
+        [(name, newest(cliff / f"cliff-{name}" / "0", "q_table")) for name in names], PICTURES / "cliff.png"
+    )
+    runs = {"GAN": "gan", "GAN, WGAN-GP's step size": "gan-alike", "WGAN-GP": "wgan-gp"}
+    panels = [
+        (title, newest(trainers / f"collapse-{run}-grid" / "0", "samples")) for title, run in runs.items()
+    ]
+    side_by_side(panels, PICTURES / "grid.png")
+    side_by_side([("", trainers / "vanishing" / "vanishing.png")], PICTURES / "vanishing.png")
+    panels = [
+        (title, newest(trainers / f"{run}-mnist" / "0", "samples"))
+        for title, run in {"GAN": "gan", "WGAN-GP": "wgan-gp"}.items()
+    ]
+    side_by_side(panels, PICTURES / "mnist.png")
+
+
+def main() -> None:
+    runs = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs"
+    PICTURES.mkdir(exist_ok=True)
+    of_demo(runs)
+    of_tables(runs / "bench")
 
 
 if __name__ == "__main__":
