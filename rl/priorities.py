@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,10 +48,12 @@ class Priorities:
     def _set(self, places: Places, powers: Array) -> None:
         seed, block = self.seed_column, places // self.width
         self.powers[seed, block, places % self.width] = powers
-        changed = self.powers[seed, block]  # [S, B, width]
-        self.sums[seed, block] = changed.sum(-1)
-        self.most[seed, block] = changed.max(-1)
-        self.least[seed, block] = np.where(changed > 0, changed, np.inf).min(-1)
+        # The blocks of these places, or all where the places are more.
+        which: Any = (seed, block) if places.shape[1] <= self.sums.shape[1] else slice(None)
+        changed = self.powers[which]  # [S, …, width]
+        self.sums[which] = changed.sum(-1)
+        self.most[which] = changed.max(-1)
+        self.least[which] = np.where(changed > 0, changed, np.inf).min(-1)
 
     def draw(self, uniform: Array) -> Places:
         """A place for each number of [0, 1), with probability p^α / Σ p^α: ``[seed, batch]`` to the same."""

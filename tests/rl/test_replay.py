@@ -237,3 +237,13 @@ def test_a_seed_whose_errors_are_no_numbers_leaves_the_others_alone() -> None:
     drawn = priorities.draw(np.array([[0.1, 0.6], [0.1, 0.6]]))
     assert drawn[1].tolist() == [0, 2]
     assert ((drawn >= 0) & (drawn < 4)).all()
+
+
+def test_many_places_at_once_are_worth_what_they_are_one_by_one() -> None:
+    at_once, singly = Priorities(30, 2, alpha=0.6), Priorities(30, 2, alpha=0.6)
+    places, errors = np.tile(np.arange(20), (2, 1)), np.linspace(0.1, 3.0, 40).reshape(2, 20)
+    at_once.update(places, errors)
+    for k in range(20):
+        singly.update(places[:, k : k + 1], errors[:, k : k + 1])
+    for name in ("powers", "sums", "most", "least"):
+        assert np.array_equal(getattr(at_once, name), getattr(singly, name)), name

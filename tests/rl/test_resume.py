@@ -44,6 +44,13 @@ CASES = {
     "normalised and continuous": f"ppo --env Pendulum-v1 --preset none --envs 3 --steps 900 {SMALL} "
     "--normalise-obs --normalise-reward",
     "not to be pickled": f"ppo --env walk.py:Walk --envs 2 --steps 800 {SMALL} --max-episode-steps 50",
+    "an action that waits to be followed": "sarsa --env CliffWalking-v1 --max-episode-steps 40 --steps 800 --envs 2",
+    "a replay with priorities": "dqn --env CartPole-v1 --preset none --envs 2 --steps 700 --learning-starts 50 "
+    "--hidden 8 --batch 8 --capacity 200 --target-every 40 --double --dueling --n-step 3 --prioritised --compile off",
+    "noise that is held": "a2c --env Pendulum-v1 --preset none --envs 2 --steps 700 --hidden 8 --sde-every 4 "
+    "--compile off",
+    "episodes cut by rollouts": "reinforce --env CartPole-v1 --preset none --envs 2 --steps 700 --rollout 30 "
+    "--hidden 8 --discount-state --compile off",
     "with a physics engine": f"ppo --env LunarLander-v3 --preset none --envs 2 --steps 600 {SMALL}",
 }
 OFTEN = "--log-every 20 --checkpoint-every 72 --eval-every 250 --eval-episodes 2 --final-episodes 3"
