@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help .venv test test-slow lint demo report clean
+.PHONY: help .venv test test-slow lint demo smoke report clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -36,6 +36,10 @@ lint: $(STAMP)  ## ruff and strict types
 
 demo: $(STAMP)  ## train six algorithms, compare them, write runs/report.html (under 5 minutes)
 	$(BIN)/lab demo
+
+smoke: $(STAMP)  ## every cell of the benchmark tables with few steps (about 10 minutes)
+	$(BIN)/lab bench agents --tier smoke --root runs/smoke/agents
+	$(BIN)/lab bench trainers --tier smoke --root runs/smoke/trainers
 
 report: $(STAMP)  ## runs/report.html from whatever is in runs/
 	$(BIN)/lab report --out runs/report.html
