@@ -51,14 +51,21 @@ def _cell(
     return Cell(title, _tiers(steps, short, seeds), train=train, measures=measures)
 
 
-def _dqn(title: str, switch: str = "", mark: Mark | None = None) -> Cell:
-    """DQN on CartPole as the zoo trains it, and measured twice: its policy is not the best one at the end."""
+def _dqn(
+    title: str, env: str, steps: int, short: int, *, best: Mark | None = None, end: Mark | None = None, zoo: str = "",
+    switch: str = "",
+) -> Cell:  # fmt: skip
+    """DQN as the zoo trains it, and measured twice: its policy is not the best one at the end."""
     measures = (
-        Measure("rl.cells:best", f"best checkpoint, {FRESH} fresh episodes", mark),
-        Measure("final/return", "at the end", published="" if switch else "500 ± 0 (rl-zoo3)"),
+        Measure("rl.cells:best", f"best checkpoint, {FRESH} fresh episodes", best),
+        Measure("final/return", "at the end", end, f"{zoo} (rl-zoo3)" if zoo else ""),
     )
-    train = f"dqn --env CartPole-v1 --preset zoo {switch}".strip()
-    return Cell(title, _tiers(50_000, 3_000, 5), train=train, measures=measures)
+    train = f"dqn --env {env} --preset zoo {switch}".strip()
+    return Cell(f"{title}, {env}", _tiers(steps, short, 5), train=train, measures=measures)
+
+
+def _switched(title: str, switch: str) -> Cell:
+    return _dqn(title, "CartPole-v1", 50_000, 3_000, switch=switch)
 
 
 AGENTS = Suite(
@@ -77,30 +84,33 @@ AGENTS = Suite(
             "REINFORCE with baseline, CartPole-v1", "reinforce --env CartPole-v1 --baseline true", 200_000,
             Mark("≥", 450), short=5_000,
         ),
-        "dqn-cartpole": _dqn("DQN, CartPole-v1", mark=Mark("≥", 475)),
-        "dqn-acrobot": _cell(
-            "DQN, Acrobot-v1", "dqn --env Acrobot-v1 --preset zoo", 100_000, Mark("upper end ≥", -76.6), "−76.6 ± 12",
-            short=1_000,
+        "dqn-cartpole": _dqn(
+            "DQN", "CartPole-v1", 50_000, 3_000, best=Mark("≥", 475), zoo="500 ± 0"
         ),
-        "dqn-mountaincar": _cell(
-            "DQN, MountainCar-v0", "dqn --env MountainCar-v0 --preset zoo", 120_000, Mark("upper end ≥", -100.8),
-            "−100.8 ± 10",
+        "dqn-acrobot": _dqn(
+            "DQN", "Acrobot-v1", 100_000, 1_000, end=Mark("upper end ≥", -76.6), zoo="−76.6 ± 12"
         ),
-        "dqn-lunarlander": _cell(
-            "DQN, LunarLander-v3", "dqn --env LunarLander-v3 --preset zoo", 100_000, Mark("upper end ≥", 154.4),
-            "154.4 ± 79, on v2", short=1_500,
+        "dqn-mountaincar": _dqn(
+            "DQN", "MountainCar-v0", 120_000, 3_000, end=Mark("upper end ≥", -100.8), zoo="−100.8 ± 10"
+        ),
+        "dqn-lunarlander": _dqn(
+            "DQN", "LunarLander-v3", 100_000, 1_500, end=Mark("upper end ≥", 154.4), zoo="154.4 ± 79, on v2"
         ),
         "ppo-pendulum": _cell(
             "PPO with gSDE, Pendulum-v1", "ppo --env Pendulum-v1 --preset zoo", 100_000, Mark("upper end ≥", -172.2),
             "−172.2 ± 104", short=8_192,
         ),
-        "dqn-double": _dqn("Double DQN, CartPole-v1", "--double"),
-        "dqn-dueling": _dqn("Dueling DQN, CartPole-v1", "--dueling"),
-        "dqn-n-step": _dqn("DQN of 3 steps, CartPole-v1", "--n-step 3"),
-        "dqn-prioritised": _dqn("DQN with prioritised replay, CartPole-v1", "--prioritised"),
+        "dqn-double": _switched("Double DQN", "--double"),
+        "dqn-dueling": _switched("Dueling DQN", "--dueling"),
+        "dqn-n-step": _switched("DQN of 3 steps", "--n-step 3"),
+        "dqn-prioritised": _switched("DQN with prioritised replay", "--prioritised"),
         "sb3-dqn-cartpole": _cell(
             "Stable-Baselines3's DQN, CartPole-v1", "sb3-dqn --env CartPole-v1 --preset zoo", 50_000, None, "500 ± 0",
             seeds=3,
+        ),
+        "sb3-dqn-mountaincar": _cell(
+            "Stable-Baselines3's DQN, MountainCar-v0", "sb3-dqn --env MountainCar-v0 --preset zoo", 120_000, None,
+            "−100.8 ± 10", seeds=3,
         ),
         "sb3-a2c-cartpole": _cell(
             "Stable-Baselines3's A2C, CartPole-v1", "sb3-a2c --env CartPole-v1 --preset zoo", 500_000, None, "500 ± 0",
