@@ -16,6 +16,13 @@ ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 GAP, TITLE = 12, 26  # pixels between two panels, and for the words above one
 
+SENSITIVITY = """# Step size and first weights: GAN beside WGAN-GP
+The ring of eight modes, three hidden layers of 64 for all networks, three seeds trained together for 3,000 updates of
+the generator; WGAN-GP makes five of its critic for each, the GAN one. Across: Adam's step size; down: the scale of all
+first weights. Means over seeds, and least to most where they differ. Written by
+`lab bench trainers --tier table --only sensitivity` (settings in `generative/sensitivity.py`) and `make pictures`.
+"""
+
 
 def screenshot(page: Path, picture: Path, size: tuple[int, int]) -> None:
     """What a browser shows of a page, without a window."""
@@ -90,11 +97,20 @@ def of_tables(bench: Path) -> None:
     side_by_side(panels, PICTURES / "mnist.png")
 
 
+def of_maps(written: Path) -> None:
+    """The maps of step size and first weights, as the bench wrote them."""
+    if not written.exists():
+        print("pictures: sensitivity.md is left as it was: its trainings are not there")
+        return
+    (ROOT / "docs" / "sensitivity.md").write_text(f"{SENSITIVITY}\n{written.read_text()}")
+
+
 def main() -> None:
     runs = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs"
     PICTURES.mkdir(exist_ok=True)
     of_demo(runs)
     of_tables(runs / "bench")
+    of_maps(runs / "bench" / "trainers" / "table" / "sensitivity" / "sensitivity.md")
 
 
 if __name__ == "__main__":
