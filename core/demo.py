@@ -39,7 +39,7 @@ class Part:
 
 
 PARTS = (
-    Part("q-learning --env FrozenLake-v1 --steps 100000 --seeds 0 1 2 3 4", 0.65),
+    Part("q-learning --env FrozenLake-v1 --steps 100000 --vector table --seeds 0 1 2 3 4", 0.65),
     Part("ppo --env CartPole-v1 --steps 50000 --seeds 0 1 2 3 4", 400.0),
     Part("dqn --env CartPole-v1 --steps 40000 --seeds 0 1 2", 400.0, best=True),
     Part("sb3-ppo --env CartPole-v1 --steps 50000 --seeds 0 1 2"),
