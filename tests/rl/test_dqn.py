@@ -360,7 +360,13 @@ def test_it_finds_the_optimum_of_a_corridor(
 @pytest.mark.slow
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_it_finds_the_shortest_way_over_the_lake_that_is_not_slippery(switch: str) -> None:
-    config = replace(LEARNER, **SWITCHES[switch] | {"tau": 1.0, "lr": 0.02, "capacity": 5000})
+    often = {
+        "tau": 1.0,
+        "lr": 0.003 if "prioritised" in SWITCHES[switch] else 0.01,
+        "capacity": 5000,
+        "gradient_steps": -1,
+    }
+    config = replace(LEARNER, **SWITCHES[switch] | often | {"epsilon_end": 0.1, "exploration_fraction": 0.6})
     if config.dueling:
         config = replace(config, hidden=(32,))
     task = Task(env="FrozenLake-v1", env_args="{is_slippery: false}")
