@@ -57,7 +57,10 @@ class Rollout:
 def by_seed(leaf: Array, device: str) -> Tensor:
     """``[T, S, E, …]`` to rows ``[S, T·E, …]`` on the device."""
     swapped = np.ascontiguousarray(leaf.swapaxes(0, 1))
-    return torch.from_numpy(swapped.reshape(leaf.shape[1], -1, *leaf.shape[3:])).to(device)
+    rows = torch.from_numpy(swapped.reshape(leaf.shape[1], -1, *leaf.shape[3:]))
+    return rows.clone().to(
+        device
+    )  # into torch's aligned memory: products may round by where their numbers lie
 
 
 def by_time(rows: Tensor, like: Array) -> Array:
