@@ -38,7 +38,7 @@ class Rollout:
         return steps
 
     def state_dict(self) -> States:
-        if self._steps is None:
+        if self.filled == 0:  # the same whether it was just emptied or never filled
             return [{"filled": 0} for _ in range(self.seeds)]
         return [
             {"filled": self.filled, "steps": [leaf[: self.filled, k].copy() for leaf in self._steps]}

@@ -207,7 +207,8 @@ def assert_equal_runs(ours: Path, theirs: Path) -> None:
             if paths[0].exists():
                 (step, state), (step_of_other, state_of_other) = map(load, paths)
                 assert step == step_of_other
-                assert different(state, state_of_other) == []
+                apart = different(state, state_of_other)
+                assert not apart, apart
         assert json.loads((mine / "run.json").read_text())["status"] == "finished"
 
 
