@@ -5,7 +5,6 @@ that copy can be written afresh from the folder.
 """
 
 import math
-import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -16,21 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import wandb
 from numpy.typing import NDArray
 
 from core import provenance
-from core.destination import PATIENCE, Destination, WandB, resolve
+from core.destination import Destination, WandB, resolve
 from core.errors import UserError
 from core.groups import lay, now, reopened, session
-from core.media import edges, grid, histogram, write_png
-from core.mirrors import FINISHING, Mirrors
+from core.media import grid, histogram, write_png
+from core.mirror import Mirror, reset
+from core.mirrors import Mirrors
 from core.noise import State, States
 from core.progress import Progress
 from core.rows import Array, per_seed, plain, to_numpy
 from core.run_folder import RunFolder, newest_common, room
 
-TOLD = ("suite", "algorithm", "task", "seed", "versions", "git_commit", "facts")  # of run.json, to W&B
 AUTO = WandB()
 FATAL = ("loss/", "train/", "grad_norm")  # a value here that is not finite ends that seed
 
@@ -51,7 +49,7 @@ class Group:
         self._saved: int | None = None  # the step of the newest checkpoint
         self._began = time.monotonic()
         self._progress = Progress(f"{first['algorithm']} {first['task']}", quiet)
-        self._wandb = Mirrors(folders, to, Mirror, wandb.teardown, self.say)
+        self._wandb = Mirrors(folders, to, Mirror, reset, self.say)
 
     @classmethod
     def create(
@@ -241,58 +239,3 @@ class Group:
 
     def _live(self) -> list[int]:
         return [int(i) for i in np.flatnonzero(self._open)]
-
-
-class Mirror:
-    """One seed's W&B run: everything this lab says to wandb, it says here."""
-
-    def __init__(self, folder: RunFolder, to: Destination, config: Mapping[str, Any], again: bool) -> None:
-        """Open it; `again` continues a run that was online, and writes one afresh that was not."""
-        self._folder, self._axis = folder, str(folder.run["axis"])
-        record = folder.run["wandb"]
-        home = Path(to.dir or folder.path).resolve()
-        for earlier in (home / "wandb").glob(f"offline-run-*-{record['id']}"):
-            shutil.rmtree(earlier)
-        kept = again and record["mode"] == "online" == to.mode  # the server still has what it was told
-        self._run = wandb.init(
-            mode="online" if to.mode == "online" else "offline", dir=str(home), id=record["id"],
-            project=record["project"], entity=record["entity"] or None, group=record["group"],
-            name=f"{record['name']}-{folder.run['seed']}", job_type=folder.run["job_type"],
-            tags=folder.run["tags"], notes=folder.run["notes"] or None, reinit="create_new",
-            resume="allow" if kept else None, config={**config, **{key: folder.run[key] for key in TOLD}},
-            settings=wandb.Settings(
-                console="off", silent=True, disable_git=True, save_code=False, init_timeout=PATIENCE,
-                finish_timeout=FINISHING, x_transaction_log_flush_interval=1, x_disable_stats=True,
-            ),
-        )  # fmt: skip
-        self._run.define_metric(self._axis)
-        self._run.define_metric("*", step_metric=self._axis)
-        where = os.path.relpath(self._run.settings.sync_dir, folder.path.resolve())
-        folder.update(wandb={**record, "mode": to.mode, "run": where, "synced": False})
-        self._known = self._run.starting_step  # rows the server has, perhaps past the point resumed from
-        for kind, item in folder.replay() if again else ():
-            self.tell(kind, item)
-
-    def tell(self, kind: str, item: Mapping[str, Any]) -> None:
-        """One row of metrics, or one entry of the media index; each is one row of W&B's history."""
-        if self._known > 0:
-            self._known -= 1
-            return
-        entry = {} if kind == "row" else item
-        told = {self._axis: item[self._axis]} if entry else dict(item)
-        if entry.get("kind") == "image":
-            told[item["name"]] = wandb.Image(str(self._folder.path / item["file"]))
-        elif entry.get("kind") == "video":
-            told[item["name"]] = wandb.Video(str(self._folder.path / item["file"]), format="mp4")
-        for name, of in entry.get("of", {}).items():
-            bins = np.array(of["counts"]), edges(of["low"], of["high"])
-            told[name] = wandb.Histogram(np_histogram=bins)
-        self._run.log(told)
-
-    def summarise(self, values: Mapping[str, Any]) -> None:
-        """Values beside the metrics."""
-        self._run.summary.update(dict(values))
-
-    def finish(self, exit_code: int) -> None:
-        """Close it."""
-        self._run.finish(exit_code=exit_code)
