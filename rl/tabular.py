@@ -4,7 +4,8 @@ An agent is its rule: how one table moves after one transition. Here is the rest
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -25,23 +26,17 @@ Plain numbers of one seed, in NumPy that numba can compile: rl/simulation.py doe
 """
 
 
-class Settings(Protocol):
-    """What a table's Config has."""
+@dataclass(frozen=True)
+class Settings:
+    """What every table is set by; an agent's Config says anew what is otherwise for its rule."""
 
-    @property
-    def gamma(self) -> float: ...
-    @property
-    def lr(self) -> float: ...
-    @property
-    def lr_end(self) -> float: ...
-    @property
-    def lr_schedule(self) -> str: ...
-    @property
-    def epsilon(self) -> float: ...
-    @property
-    def epsilon_end(self) -> float: ...
-    @property
-    def initial(self) -> float: ...
+    gamma: float = 0.99  # discount
+    lr: float = 0.5  # step size α at the start
+    lr_end: float = 0.01  # and at the end
+    lr_schedule: str = "exponential"  # from lr to lr_end: constant, linear, cosine, exponential
+    epsilon: float = 1.0  # chance of a random action at the start
+    epsilon_end: float = 0.0  # and at the end, on a straight line
+    initial: float = 0.0  # every value before anything was learned
 
 
 class Table:

@@ -8,20 +8,14 @@ Rummery & Niranjan 1994; Sutton & Barto 2018, section 6.4:
 from dataclasses import dataclass
 from typing import Any
 
-from rl.tabular import Table, Values
+from rl.tabular import Settings, Table, Values
 
 TAGS = {"model": "free", "kind": "value", "policy": "on", "spaces": "discrete -> discrete"}
 
 
 @dataclass(frozen=True)
-class Config:
-    gamma: float = 0.99  # discount
-    lr: float = 0.5  # step size α at the start
-    lr_end: float = 0.01  # and at the end
-    lr_schedule: str = "exponential"  # from lr to lr_end: constant, linear, cosine, exponential
-    epsilon: float = 1.0  # chance of a random action at the start
+class Config(Settings):
     epsilon_end: float = 0.0  # and at the end, on a straight line; what is learnt allows for it
-    initial: float = 0.0  # every value before anything was learned
 
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {

@@ -1,5 +1,7 @@
 """What tables share: the policy, schedules, saving, numbering, and what they refuse."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
@@ -8,6 +10,8 @@ from core.errors import UserError
 from core.noise import Chance
 from rl.agent import Spec
 from rl.build import module_of
+from rl.tabular import Settings
+from rl.train import read
 from tests.rl.tables_by_hand import table, transition
 
 NAMES = pytest.mark.parametrize("name", ["q-learning", "sarsa", "expected-sarsa"])
@@ -60,3 +64,24 @@ def test_each_seed_has_its_own_table(name: str) -> None:
 def test_a_space_it_cannot_serve_is_named(name: str) -> None:
     with pytest.raises(UserError, match=rf"{name} needs Discrete observations, not Box"):
         module_of(name).AGENT(Spec(Box(-1, 1, (2,)), Discrete(2), (0,)), module_of(name).Config())
+
+
+@NAMES
+def test_settings_stand_once_for_all_tables_and_each_one_is_told_by_help(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = [field.name for field in fields(module_of(name).Config)]
+    assert own == [field.name for field in fields(Settings)]
+    assert set(module_of(name).Config.__annotations__) == {"epsilon_end"}  # all that a rule has of its own
+    with pytest.raises(SystemExit):
+        read(name, module_of(name), ["--help"])
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert f"{name} options" in shown
+    for line in (
+        "--gamma FLOAT discount (default: 0.99)",
+        "--lr FLOAT step size α at the start (default: 0.5)",
+        "constant, linear, cosine, exponential (default: exponential)",
+        "and at the end, on a straight line",
+        "--initial FLOAT every value before anything was learned (default: 0.0)",
+    ):
+        assert line in shown
