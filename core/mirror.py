@@ -53,7 +53,12 @@ class Mirror:
             self.tell(kind, item)
 
     def tell(self, kind: str, item: Mapping[str, Any]) -> None:
-        """One row of metrics, or one entry of the media index; each is one row of W&B's history."""
+        """One row of metrics, or one entry of the media index; each is one row of W&B's history.
+
+        A map is passed over: W&B draws none, and the picture of its numbers is told.
+        """
+        if kind == "media" and item["kind"] == "map":
+            return
         if self._known > 0:
             self._known -= 1
             return

@@ -35,3 +35,9 @@ def to_numpy(array: Array) -> NDArray[Any]:
         return np.asarray(array)
     array = array.detach().cpu()
     return (array.float() if array.dtype == torch.bfloat16 else array).numpy()
+
+
+def rounded(array: NDArray[Any]) -> Any:
+    """The numbers as nested lists, each to seven significant digits: as good as float32, and short as text."""
+    numbers = [float(f"{value:.7g}") for value in np.asarray(array, np.float64).ravel().tolist()]
+    return np.array(numbers).reshape(array.shape).tolist()

@@ -1,6 +1,6 @@
 """One seed's run folder on disk: the only code that writes there. Format 1, described in runs/README.md.
 
-`metrics.jsonl` is the truth. `media/index.jsonl` lists pictures, films and histograms, each with the number
+`metrics.jsonl` is the truth. `media/index.jsonl` lists pictures, films, histograms and maps, each with the number
 of metrics rows before it, so that the two files together give back everything W&B was told, in order.
 """
 
@@ -72,8 +72,8 @@ class RunFolder:
         with room(self.path / "summary.json"):
             write_json(self.path / "summary.json", strict(summary))
 
-    def media(self, name: str, step: int, suffix: str) -> Path:
-        """Where a picture or film called `name` belongs."""
+    def media(self, name: str, step: int | str, suffix: str) -> Path:
+        """Where a picture, film or map called `name` belongs."""
         return self.path / "media" / f"{name.replace('/', '-')}-{step}{suffix}"
 
     def save(self, step: int, state: State, seconds: float, best: bool = False) -> None:
@@ -109,11 +109,9 @@ class RunFolder:
         for newer in takewhile(lambda other: other != path, existing(self.path)):
             newer.unlink()  # never to be joined with checkpoints of the run that now begins
         gone = self._index.cut(whole["index"])
-        kept = {_read(line).get("file") for line in self._index.lines()}
-        for line in gone:
-            file = _read(line).get("file")
-            if file and file not in kept:
-                (self.path / file).unlink(missing_ok=True)
+        kept = {file for line in self._index.lines() for file in _files(line)}
+        for file in {file for line in gone for file in _files(line)} - kept:
+            (self.path / file).unlink(missing_ok=True)
         self._metrics.cut(whole["metrics"])
         self.rows = self._metrics.count()
         self._serial = int(whole["serial"])
@@ -245,11 +243,11 @@ def duplicate(source: Path, target: Path) -> None:
     partial.replace(target)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
     """A JSON file, replaced whole."""
     partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
+        partial.write_text(json.dumps(value, indent=indent, allow_nan=False) + "\n")
         partial.replace(path)
     finally:
         with suppress(OSError):
@@ -285,6 +283,12 @@ def strict(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
+
+
+def _files(line: bytes) -> list[str]:
+    """What an entry of the media index has in files of its own."""
+    entry = _read(line)
+    return [entry[key] for key in ("file", "ground") if key in entry]
 
 
 def _read(line: bytes) -> dict[str, Any]:

@@ -26,8 +26,8 @@ from core.mirror import Mirror, reset
 from core.mirrors import Mirrors
 from core.noise import State, States
 from core.progress import Progress
-from core.rows import Array, per_seed, plain, to_numpy
-from core.run_folder import RunFolder, newest_common, room
+from core.rows import Array, per_seed, plain, rounded, to_numpy
+from core.run_folder import RunFolder, newest_common, room, strict, write_json
 
 AUTO = WandB()
 FATAL = ("loss/", "train/", "grad_norm")  # a value here that is not finite ends that seed
@@ -170,6 +170,19 @@ class Group:
         with room(path):
             shutil.copyfile(film, path)
         self._note(i, step, {"kind": "video", "name": name, "file": f"media/{path.name}"})
+
+    def maps(self, step: int, name: str, values: Array, ground: Mapping[str, Any]) -> None:
+        """A table of numbers per live seed from [S, state, action], and beside it once what all of them share."""
+        tables = to_numpy(values)
+        for i in self._live():
+            path = self._folders[i].media(name, step, ".json")
+            shared = self._folders[i].media(name, "ground", ".json")
+            with room(path):
+                write_json(path, strict({"values": rounded(tables[i])}), indent=None)
+                if not shared.exists():
+                    write_json(shared, strict(ground), indent=None)
+            files = {"file": f"media/{path.name}", "ground": f"media/{shared.name}"}
+            self._note(i, step, {"kind": "map", "name": name, **files})
 
     def checkpoint(self, step: int, states: States, *, best: bool | Sequence[bool] = False) -> None:
         """Save the state of every live seed; `best` says of each whether it is also the best so far.

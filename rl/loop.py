@@ -9,20 +9,22 @@ from core.tracking import Group
 from rl.agent import Agent, Networked, Transition
 from rl.drawing import Drawing
 from rl.environments import Envs
+from rl.maps import ground
 from rl.tabular import Table
 
 
 class Tables:
-    """Pictures of an agent's tables, if it keeps any."""
+    """An agent's tables as pictures and as numbers, if it keeps any."""
 
     def __init__(self, agent: Agent, envs: Envs) -> None:
         self.agent, self.envs, self.drawing = agent, envs, None  # type: Agent, Envs, Drawing | None
 
     def look(self, group: Group, at: int) -> None:
-        """One picture per seed, as ``q_table``."""
+        """One picture per seed, as ``q_table``, and its numbers, as ``q``."""
         if isinstance(self.agent, Table):
             self.drawing = self.drawing or Drawing(self.envs.known, self.agent.config.gamma)
             group.images(at, "q_table", self.drawing(self.agent.q))
+            group.maps(at, "q", self.agent.q, ground(self.drawing))
 
 
 class Interaction:
@@ -59,7 +61,7 @@ class Interaction:
         self.obs, self.start, self.memory = landed.obs, landed.start, memory
 
     def look(self, group: Group, at: int) -> None:
-        """Histograms of the agent's networks, pictures of its tables."""
+        """Histograms of the agent's networks, its tables as pictures and numbers."""
         self.tables.look(group, at)
         for net_name, net in self.agent.nets.items() if isinstance(self.agent, Networked) else ():
             found = {f"weights/{net_name}.{name}": value for name, value in net.weights().items()}
