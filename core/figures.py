@@ -26,7 +26,7 @@ def curves(contest: Contest, colours: dict[str, str]) -> dict[str, Any]:
     data: list[dict[str, Any]] = []
     for entry in contest.entries:
         data += _traces(entry, colours[entry.label], contest.axis)
-    shapes, annotations = _bar(contest.threshold) if contest.threshold is not None else ([], [])
+    shapes, annotations = bar(contest.threshold) if contest.threshold is not None else ([], [])
     layout = {
         "height": 380,
         "margin": {"l": 64, "r": 24 if contest.threshold is None else 72, "t": 16, "b": 52},
@@ -48,19 +48,19 @@ def _traces(entry: Entry, colour: str, axis: str) -> list[dict[str, Any]]:
     if len(entry.curves) < ENOUGH:
         drawn += [{**common, **_line(curve, colour)} for curve in entry.curves if len(entry.curves) > 1]
     else:
-        drawn += [{**common, **band} for band in _bands(mean.steps, mean.low, mean.high, colour)]
+        drawn += [{**common, **band} for band in bands(mean.steps, mean.low, mean.high, colour)]
     lost = [
         curve for curve in entry.curves if curve.record.status in ("failed", "crashed") and len(curve.steps)
     ]
     if lost:
-        ends = {"x": [curve.steps[-1] for curve in lost], "y": _nulls([curve.values[-1] for curve in lost])}
+        ends = {"x": [curve.steps[-1] for curve in lost], "y": nulls([curve.values[-1] for curve in lost])}
         drawn.append(
             {**common, **ends, "mode": "markers", "marker": {"symbol": "x", "size": 9, "color": colour}}
         )
     main = {
         "mode": "lines" if len(mean.steps) > 1 else "markers",
         "x": mean.steps.tolist(),
-        "y": _nulls(mean.mean),
+        "y": nulls(mean.mean),
         "name": f"{name} (n = {len(entry.curves)})",
         "customdata": [
             [int(n), number(float(low)), number(float(high))]
@@ -78,13 +78,13 @@ def _line(curve: Curve, colour: str) -> dict[str, Any]:
     return {
         "mode": "lines",
         "x": curve.steps.tolist(),
-        "y": _nulls(curve.values),
+        "y": nulls(curve.values),
         "line": {"color": colour, "width": 1},
         "opacity": 0.4,
     }
 
 
-def _bands(steps: Floats, low: Floats, high: Floats, colour: str) -> list[dict[str, Any]]:
+def bands(steps: Floats, low: Floats, high: Floats, colour: str) -> list[dict[str, Any]]:
     """One outline for each stretch of steps that has an interval."""
     known = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
     stretches = np.split(known, np.flatnonzero(np.diff(known) > 1) + 1)
@@ -102,7 +102,8 @@ def _bands(steps: Floats, low: Floats, high: Floats, colour: str) -> list[dict[s
     ]
 
 
-def _bar(threshold: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def bar(threshold: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The threshold as a dashed line with its number beside: Plotly's shapes and annotations."""
     place = {"xref": "paper", "yref": "y"}
     dashes = {"color": "#8a8f98", "width": 1.2, "dash": "dash"}
     line = {**place, "type": "line", "x0": 0, "x1": 1, "y0": threshold, "y1": threshold, "line": dashes}
@@ -200,6 +201,6 @@ def _see_through(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.18)"
 
 
-def _nulls(values: Sequence[float] | Floats) -> list[float | None]:
+def nulls(values: Sequence[float] | Floats) -> list[float | None]:
     """JSON has no NaN: a gap is null."""
     return [float(value) if math.isfinite(value) else None for value in values]
