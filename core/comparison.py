@@ -196,7 +196,7 @@ def contests(
     tasks: dict[tuple[str, str], dict[tuple[str, str], list[Record]]] = {}
     names: dict[str, str] = {}
     for record in (every := list(records)):
-        task = names.setdefault(record.group, _task(record))
+        task = names.setdefault(record.group, task_of(record))
         entry = (record.algorithm, record.settings if merge else record.group)
         tasks.setdefault((record.suite, task), {}).setdefault(entry, []).append(record)
     found = [_contest(*key, entries, metric, threshold) for key, entries in sorted(tasks.items(), key=_place)]
@@ -267,7 +267,7 @@ def _latest(records: list[Record]) -> list[Record]:
     return sorted(chosen.values(), key=lambda record: record.seed)
 
 
-def _task(record: Record) -> str:
+def task_of(record: Record) -> str:
     """The task's name, with its arguments where it has some: another size of world is another task."""
     arguments = record.config.get("env_args")
     return f"{record.task} {arguments}" if arguments not in (None, "", {}, "{}") else record.task
