@@ -1,7 +1,9 @@
 """JSON lines as a run leaves them: whole, or torn where its process was killed."""
 
 import json
+import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,48 @@ def naming(raw: bytes, key: str) -> Iterator[bytes]:
         end = raw.find(b"\n", at)
         end = len(raw) if end < 0 else end
         yield raw[start:end]
+
+
+def series(raw: bytes, axis: str, key: str) -> tuple[Floats, Floats] | None:
+    """(steps, values) of the rows that hold `key`, found without parsing the rest: a third of the time.
+
+    None where the bytes are not the regular rows of plain numbers for which that is sure to be the same.
+    """
+    rows = raw.count(b"{")
+    if not rows or b"\\" in raw or not (raw.startswith(b"{") and raw.endswith(b"}\n")):
+        return None
+    if raw.count(b"}\n{") != rows - 1:
+        return None  # torn, or one object inside another
+    values = _number_after(key).findall(raw)
+    if len(values) != rows:
+        word = json.dumps(key).encode()
+        lines = [line for line in raw.split(b"\n") if word in line]
+        rows, raw = len(lines), b"\n".join(lines)
+        if len(values) != rows:
+            return None  # a text or NaN among them
+    steps = _number_after(axis).findall(raw)
+    if len(steps) != rows:
+        return None
+    try:
+        return np.array([*map(float, steps)]), np.array([*map(float, values)])
+    except ValueError:
+        return None
+
+
+@cache
+def _number_after(key: str) -> re.Pattern[bytes]:
+    return re.compile(re.escape(json.dumps(key).encode()) + rb": (-?[0-9][-+.0-9eE]*)[,}]")
+
+
+def last_with(raw: bytes, key: str, number: float) -> dict[str, Any]:
+    """The last row in which `key` is the whole number `number`; {} when there is none."""
+    word = f"{json.dumps(key)}: {number:.0f}".encode()
+    at = max(raw.rfind(word + b","), raw.rfind(word + b"}"))
+    if at < 0:
+        return {}
+    end = raw.find(b"\n", at)
+    found = rows(raw[raw.rfind(b"\n", 0, at) + 1 : end if end >= 0 else len(raw)])
+    return found[0] if found and found[0].get(key) == number else {}
 
 
 def numbers(values: list[Any]) -> Floats:

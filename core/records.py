@@ -1,4 +1,4 @@
-"""Reads run folders: what `core.tracking` wrote, whole or half-written, as records, series and frames."""
+"""Reads run folders: what `core.tracking` wrote, whole or half-written, as records and series."""
 
 import math
 import os
@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import yaml
-from numpy.typing import NDArray
 
 from core import jsonl
 from core.config import parse
@@ -102,15 +100,10 @@ class Record:
         """summary.json; {} when it is missing or half-written."""
         return jsonl.load(self.path / "summary.json")
 
-    def metrics(self) -> pd.DataFrame:
-        """metrics.jsonl: a row per line, a float column per key; NaN also where a row has no such key."""
-        frame = pd.DataFrame(jsonl.rows(self._metrics_bytes()))
-        return frame.apply(lambda column: pd.Series(jsonl.numbers(column.tolist()), column.index))
-
     def columns(self) -> dict[str, Series]:
         """metric -> (steps, values): only the points that were written, so a NaN here was logged."""
         points: dict[str, tuple[list[float], list[Any]]] = {}
-        for row in jsonl.rows(self._metrics_bytes()):
+        for row in jsonl.rows(self.written()):
             step = row.pop(self.axis, None)
             if not isinstance(step, int | float):
                 continue
@@ -124,21 +117,35 @@ class Record:
         }
 
     def series(self, metric: str) -> Series:
-        """(steps, values) of one metric. Only lines that name it are parsed: many runs open quickly."""
-        rows = jsonl.rows(b"\n".join(jsonl.naming(self._metrics_bytes(), metric)) + b"\n")
+        """(steps, values) of one metric. Only what it is made of is parsed: many runs open quickly."""
+        raw = self.written()
+        quick = jsonl.series(raw, self.axis, metric)
+        if quick is not None:
+            return quick
+        rows = jsonl.rows(b"\n".join(jsonl.naming(raw, metric)) + b"\n")
         rows = [row for row in rows if metric in row and isinstance(row.get(self.axis), int | float)]
         return np.array([row[self.axis] for row in rows], float), jsonl.numbers([row[metric] for row in rows])
+
+    def seconds_at(self, step: float) -> float:
+        """Wall time from the run's start to the last row at or before `step`; NaN when none says."""
+        line = jsonl.last_with(self.written(), self.axis, step)
+        if "time/seconds" in line:
+            return jsonl.as_float(line["time/seconds"])
+        steps, seconds = self.series("time/seconds")
+        known = seconds[steps <= step]
+        return float(known[-1]) if len(known) else float("nan")
 
     def step(self) -> int:
         """How far the run got on its axis: what a finished run says, else the last row's step."""
         if self.status == "finished" and isinstance(reached := self.summary.get(self.axis), int | float):
             return int(reached)
-        rows = jsonl.rows(self._metrics_bytes(tail=1 << 16))
+        rows = jsonl.rows(self.written(tail=1 << 16))
         steps = [row[self.axis] for row in rows if isinstance(row.get(self.axis), int | float)]
         reached = steps[-1] if steps else self.summary.get(self.axis, 0)
         return int(reached) if isinstance(reached, int | float) else 0
 
-    def _metrics_bytes(self, tail: int | None = None) -> bytes:
+    def written(self, tail: int | None = None) -> bytes:
+        """metrics.jsonl as it stands, or about its last `tail` bytes; nothing when it is missing."""
         try:
             with (self.path / "metrics.jsonl").open("rb") as file:
                 if tail is not None:
@@ -194,36 +201,6 @@ def find(root: str | Path, query: str) -> list[Record]:
         raise UserError(f"no run {query!r} in {root}{nearest(query, [*list(newest)[:10], 'last'])}")
     names = groups if len(groups) > 1 else [record.id for record in found]
     raise UserError(f"{query!r} fits {len(names)} runs; say which: {', '.join(names[-6:])}")
-
-
-def frame(root: str | Path = "runs", metrics: Sequence[str] | None = None) -> pd.DataFrame:
-    """Every logged point as one row: id, group, suite, algorithm, task, seed, axis, step, metric, value.
-
-    `metrics` keeps only those named, which is many times faster. Text columns are categorical.
-    """
-    records = scan(root)
-    chunks: list[tuple[int, str, jsonl.Floats, jsonl.Floats]] = []
-    for index, record in enumerate(records):
-        columns = record.columns() if metrics is None else {name: record.series(name) for name in metrics}
-        chunks += [(index, name, *series) for name, series in columns.items()]
-    sizes = [len(steps) for _, _, steps, _ in chunks]
-    owner = np.repeat(np.array([index for index, *_ in chunks], int), sizes)
-    data: dict[str, Any] = {
-        name: _category([str(getattr(record, name)) for record in records], owner)
-        for name in ("id", "group", "suite", "algorithm", "task")
-    }
-    data["seed"] = np.array([record.seed for record in records], int)[owner]
-    data["axis"] = _category([record.axis for record in records], owner)
-    data["step"] = np.concatenate([np.empty(0), *(steps for _, _, steps, _ in chunks)])
-    data["metric"] = _category([name for _, name, _, _ in chunks], np.repeat(np.arange(len(chunks)), sizes))
-    data["value"] = np.concatenate([np.empty(0), *(values for *_, values in chunks)])
-    return pd.DataFrame(data)
-
-
-def _category(names: list[str], codes: NDArray[np.int64]) -> Any:
-    kinds = list(dict.fromkeys(names))
-    lookup = np.array([kinds.index(name) for name in names], np.int64)[codes]
-    return pd.Categorical.from_codes(lookup, dtype=pd.CategoricalDtype(kinds))
 
 
 def _by_seed(records: Iterable[Record]) -> list[Record]:

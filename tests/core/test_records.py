@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import records
+from core import frames, jsonl, records
 from core.errors import UserError
 from tests.core.run_folders import evaluations, write_run
 
@@ -30,7 +30,7 @@ def test_a_record_says_what_was_written(tmp_path: Path) -> None:
     assert record.config["gamma"] == 0.98
     assert record.summary["final/return"] == 2.5
     assert record.step() == 20
-    assert record.metrics().to_dict("list") == {"env_step": [10.0, 20.0], "eval/return": [1.0, 2.0]}
+    assert frames.metrics(record).to_dict("list") == {"env_step": [10.0, 20.0], "eval/return": [1.0, 2.0]}
 
 
 def test_a_torn_last_line_is_passed_over(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_torn_last_line_is_passed_over(tmp_path: Path) -> None:
     record = records.scan(tmp_path)[0]
     assert record.step() == 20
     assert record.series("eval/return")[1].tolist() == [1.0, 2.0]
-    assert len(record.metrics()) == 2
+    assert len(frames.metrics(record)) == 2
     assert record.summary == {}
     # a torn line that a later process wrote on after costs that line alone
     (folder / "metrics.jsonl").write_text(
@@ -64,7 +64,7 @@ def test_numbers_that_json_lacks(tmp_path: Path) -> None:
     assert math.isnan(values[0])
     assert values[1:].tolist() == [-math.inf, 4.0]
     assert record.columns()["b"][0].tolist() == [1.0, 3.0]  # written points only
-    frame = record.metrics()
+    frame = frames.metrics(record)
     assert frame["b"].isna().tolist() == [False, True, True]
     assert [str(kind) for kind in frame.dtypes] == ["float64"] * 3
 
@@ -88,7 +88,7 @@ def test_junk_and_emptiness_are_no_runs(tmp_path: Path) -> None:
     (tmp_path / ".hidden").mkdir()
     assert records.scan(tmp_path) == []
     assert records.scan(tmp_path / "missing") == []
-    assert len(records.frame(tmp_path)) == 0
+    assert len(frames.frame(tmp_path)) == 0
 
 
 @pytest.mark.parametrize("told", ["", '{"format": 1, "sta', "[1, 2]", '{"format": 2, "status": "finished"}'])
@@ -161,7 +161,7 @@ def test_frame_is_long(tmp_path: Path) -> None:
     write_run(
         tmp_path, algorithm="vae", suite="generative", task="digits", rows=[{"examples_seen": 64, "a": 3.0}]
     )
-    frame = records.frame(tmp_path)
+    frame = frames.frame(tmp_path)
     assert frame.columns.tolist() == [
         *("id", "group", "suite", "algorithm", "task", "seed"),
         *("axis", "step", "metric", "value"),
@@ -173,7 +173,7 @@ def test_frame_is_long(tmp_path: Path) -> None:
     assert ppo[2][:2] == [5.0, "b"]  # the NaN that was logged, and no other
     assert len(ppo) == 3
     assert math.isnan(ppo[2][2])
-    only = records.frame(tmp_path, ["b"])
+    only = frames.frame(tmp_path, ["b"])
     assert (only["metric"].tolist(), np.isnan(only["value"]).tolist()) == (["b"], [True])
 
 
@@ -209,3 +209,47 @@ def test_summary_half_written(tmp_path: Path) -> None:
     record = records.scan(tmp_path)[0]
     assert record.summary == {}
     assert record.step() == 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"env_step": 1, "a": 1.5}\n{"env_step": 2, "b": 3}\n{"env_step": 3, "b": 1, "a": -2e-05}\n',
+        '{"env_step": 1, "a": 1}\n{"env_step": 2, "a": "NaN"}\n',
+        '{"env_step": 1, "a": 1}\n{"env_step": 2, "a": null}\n{"env_step": 3, "a": [4, 5]}\n',
+        '{"env_step": 1, "a": 1}\n{"env_step": 2, "a": 2.7',
+        '{"env_step": 1, "a": 12\n{"env_step": 2, "a": 3}\n',
+        '{"env_step": 1, "a{"env_step": 2, "a": 3}\n{"env_step": 3, "a": 4}\n',
+        '{"env_step": 1, "b": {"a": 7}}\n{"env_step": 2, "a": 3}\n',
+        '{"env_step": 1, "b": {"a": 7}, "c": 1}\n',
+        '{"env_step": 1, "b": "\\"a\\": 7, "}\n{"env_step": 2, "a": 3}\n',
+        '{"env_step": 1, "b": "a"}\n{"env_step": 2, "a": 3}\n',
+        '{"b": 1, "a": 3}\n{"env_step": 2, "a": 3}\n',
+        '{"env_step":1,"a":3}\n{"env_step":2,"a":4}\n',
+        '{"a": 3, "env_step": 1}\n',
+        "",
+    ],
+)
+def test_the_quick_way_reads_what_the_slow_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (write_run(tmp_path) / "metrics.jsonl").write_text(text)
+    (record,) = records.scan(tmp_path)
+    quick = record.series("a")
+    every = record.columns().get("a", ([], []))
+    np.testing.assert_array_equal(quick, every)
+    monkeypatch.setattr(jsonl, "series", lambda *_: None)
+    np.testing.assert_array_equal(record.series("a"), quick)
+
+
+def test_seconds_at_a_step(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"env_step": 10, "time/seconds": 1.5},
+        {"env_step": 20, "eval/return": 1.0},
+        {"env_step": 100, "time/seconds": 4.0},
+        {"env_step": 100, "time/seconds": 6.0, "eval/return": 2.0},  # written again after a resume
+    ]
+    write_run(tmp_path, rows=rows)
+    (record,) = records.scan(tmp_path)
+    assert [record.seconds_at(step) for step in (10, 20, 99, 100, 101)] == [1.5, 1.5, 1.5, 6.0, 6.0]
+    assert math.isnan(record.seconds_at(5))

@@ -16,6 +16,7 @@ from torch import nn
 
 from core import checkpoint
 from core.cli import main as lab
+from core.frames import metrics
 from core.noise import Chance
 from core.records import Record, scan
 from rl import baselines
@@ -58,7 +59,7 @@ def train(root: Path, what: str, *more: str) -> list[Record]:
 
 def rows(record: Record) -> list[dict[str, Any]]:
     """Its metrics without times, as the frame holds them."""
-    frame = record.metrics()
+    frame = metrics(record)
     kept = frame[[name for name in frame if not name.startswith("time/")]]
     return [{k: v for k, v in row.items() if v == v} for row in kept.to_dict("records")]
 
@@ -79,7 +80,7 @@ def test_the_record_has_the_shape_of_our_own(together: list[Record], tmp_path: P
     for record in together:
         assert record.status == "finished"
         assert record.group == together[0].group
-        assert set(record.metrics()) == set(ours.metrics()) - OURS_ALONE[agent]
+        assert set(metrics(record)) == set(metrics(ours)) - OURS_ALONE[agent]
         assert set(ours.summary) - set(record.summary) == OURS_ALONE[agent]
         assert set(record.config) == set(ours.config)
         assert len(record.summary["final/returns"]) == 4
