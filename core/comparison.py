@@ -9,19 +9,11 @@ from typing import Any
 import numpy as np
 
 from core import jsonl
+from core.curves import Curves, align, area_under_curve, steps_to_threshold
 from core.errors import UserError, nearest
 from core.measures import BARS, MEASURES, higher_is_better
 from core.records import Record, Series
-from core.statistics import (
-    Curves,
-    Floats,
-    Interval,
-    align,
-    area_under_curve,
-    steps_to_threshold,
-    student_interval,
-    verdict,
-)
+from core.statistics import Floats, Interval, student_interval, verdict
 
 OWN_AFFAIR = {
     "seeds",

@@ -1,15 +1,19 @@
-"""What can be said about scores of several seeds: intervals, curves, thresholds and a verdict. All pure.
+"""What can be said about the scores of several seeds on one task: intervals, tests, power and a verdict. All pure.
 
 Scores are one number per seed. A NaN among them is refused, never dropped: the caller says what it means.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit  # Student's inverse, at a fraction of what importing scipy.stats takes
+from scipy.special import nctdtr, ndtri, stdtr, stdtrit  # at a fraction of what importing scipy.stats takes
 
+from core.coverage import caution
+from core.draws import Draws
 from core.tables import number
 
 ENOUGH = 5  # seeds in each group below which no winner is named
@@ -25,14 +29,16 @@ class Interval(NamedTuple):
     high: float
 
 
-class Curves(NamedTuple):
-    """Curves of several seeds at common steps; every field is [T]."""
+class Difference(NamedTuple):
+    """Mean of a less mean of b, the ends of its interval, and the two-sided p-value of "there is none".
 
-    steps: Floats
-    mean: Floats
-    low: Floats  # NaN where fewer than two seeds have a value
-    high: Floats
-    seeds: NDArray[np.int64]  # how many have a value at that step
+    The last three are NaN where a group has fewer than two seeds.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
 
 
 def student_interval(values: ArrayLike, level: float = 0.95) -> Interval:
@@ -41,7 +47,7 @@ def student_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     It covers as promised where the scores are about normal, and too rarely where they are skewed and few.
     Raises ValueError for no values or values that are not finite.
     """
-    scores = _scores(values)
+    scores = finite(values)
     mean, n = float(scores.mean()), len(scores)
     if n < 2:
         return Interval(mean, float("nan"), float("nan"))
@@ -55,61 +61,147 @@ def welch_interval(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
     u = s²ₐ/n, v = s²_b/m, ν = (u + v)² / (u²/(n−1) + v²/(m−1)) (Satterthwaite, 1946). Where neither varies
     the interval is one point. Raises ValueError as `student_interval`.
     """
-    first, second = _scores(a), _scores(b)
+    return Interval(*welch_test(a, b, level)[:3])
+
+
+def welch_test(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Difference:
+    """Welch's interval with his test: p = 2 F(−|t|; ν), t = (ā − b̄)/√(u + v); see `welch_interval`.
+
+    Where neither group varies p is 1 for equal means and 0 for others.
+    """
+    first, second = finite(a), finite(b)
     difference = float(first.mean() - second.mean())
     if min(len(first), len(second)) < 2:
-        return Interval(difference, float("nan"), float("nan"))
+        return Difference(difference, *[float("nan")] * 3)
     u, v = (float(scores.var(ddof=1)) / len(scores) for scores in (first, second))
     if u + v == 0:
-        return Interval(difference, difference, difference)
+        return Difference(difference, difference, difference, float(difference == 0))
     degrees = (u + v) ** 2 / (u**2 / (len(first) - 1) + v**2 / (len(second) - 1))
-    half = float(stdtrit(degrees, (1 + level) / 2) * np.sqrt(u + v))
-    return Interval(difference, difference - half, difference + half)
+    error = math.sqrt(u + v)
+    half = float(stdtrit(degrees, (1 + level) / 2)) * error
+    p = 2 * float(stdtr(degrees, -abs(difference) / error))
+    return Difference(difference, difference - half, difference + half, p)
 
 
-def area_under_curve(steps: ArrayLike, values: ArrayLike) -> float:
-    """∫ value d step / (last step − first step), by trapezoids: the mean height of the curve.
+def seeds_to_settle(a: ArrayLike, b: ArrayLike, *, power: float = 0.8, level: float = 0.95) -> int | None:
+    """How many seeds in each group would show the difference with probability `power`, were it and the spreads as seen.
 
-    steps [n] never fall, values [n]; one point is its own mean. A NaN value makes the area NaN.
-    Raises ValueError for no points or steps that fall.
+    The smallest n for which Welch's test at `level` has that power: 1 − F(t; ν, δ) + F(−t; ν, δ) with F of the
+    noncentral t, δ = (ā − b̄)/√((s²ₐ + s²_b)/n), ν of Welch with n each (Colas, Sigaud & Oudeyer, 2018); never under
+    ENOUGH. What is seen in a few seeds is itself uncertain, so it is a guess of the right size and no promise.
+    None when the means are equal, or a group of one seed does not show its spread.
     """
-    x, y = _curve(steps, values)
-    if len(x) == 0:
-        raise ValueError("a curve without points has no area")
-    if x[-1] == x[0]:
-        return float(y.mean())
-    return float(np.sum((y[1:] + y[:-1]) / 2 * np.diff(x)) / (x[-1] - x[0]))
+    first, second = finite(a), finite(b)
+    if min(len(first), len(second)) < 2 or first.mean() == second.mean():
+        return None
+    u, v = float(first.var(ddof=1)), float(second.var(ddof=1))
+    size = abs(float(first.mean() - second.mean()))
+    if u + v == 0:
+        return ENOUGH
+
+    def enough(n: int) -> bool:
+        degrees = (n - 1) * (u + v) ** 2 / (u**2 + v**2)
+        shift, t = size / math.sqrt((u + v) / n), stdtrit(degrees, (1 + level) / 2)
+        return bool(1 - nctdtr(degrees, shift, t) + nctdtr(degrees, shift, -t) >= power)
+
+    normal = float(ndtri((1 + level) / 2) + ndtri(power)) ** 2 * (u + v) / size**2  # what many seeds tend to
+    if normal > 10_000:  # where t and the normal are one
+        return math.ceil(normal)
+    n = max(ENOUGH, math.floor(normal) - 2)
+    while not enough(n):
+        n += 1
+    return n
 
 
-def steps_to_threshold(
-    steps: ArrayLike, values: ArrayLike, threshold: float, *, higher_is_better: bool = True
-) -> float:
-    """The first step whose value is at least `threshold` (at most, when lower is better); ∞ when none is.
+# --- permutations
 
-    ∞ keeps unfinished seeds in a median, where leaving them out would flatter the algorithm.
+
+class _Splits(NamedTuple):
+    """Ways to deal the scores out anew, and what each puts into the first group. Every field but `exact` is [P]."""
+
+    own: Floats  # how many of it were in it before
+    total: Floats  # Σ z
+    own_total: Floats  # Σ z over those
+    squares: Floats  # Σ z²
+    exact: bool  # all ways there are, the one that was seen among them
+
+
+def permutation_test(
+    a: ArrayLike, b: ArrayLike, draws: Draws, *, rounds: int = 10_000, level: float = 0.95
+) -> Difference:
+    """How often scores dealt out anew to the two groups differ as much: a test that assumes no distribution.
+
+    The statistic is Welch's t, so that the level is held exactly where the groups differ in nothing, and nearly
+    where only the means agree, with enough seeds (Janssen, 1997; Chung & Romano, 2013, Annals of Statistics 41).
+    All splits are taken where they are at most `rounds`; else `rounds` random ones, and
+    p = (1 + as extreme)/(1 + rounds), which is never 0 (Phipson & Smyth, 2010).
+    The interval is the test turned round: from the lowest to the highest shift of `a` that is not refused.
+    With 3 seeds each no split is rarer than 1 in 10: the interval at 95 % is (−∞, ∞), nothing can be shown.
+    Raises ValueError as `student_interval`.
     """
-    x, y = _curve(steps, values)
-    reached = y >= threshold if higher_is_better else y <= threshold
-    return float(x[np.argmax(reached)]) if reached.any() else float("inf")
+    first, second = np.sort(finite(a)), np.sort(finite(b))
+    difference = float(first.mean() - second.mean())
+    n, m = len(first), len(second)
+    if min(n, m) < 2:
+        return Difference(difference, *[float("nan")] * 3)
+    spread = float(np.sqrt((first.var() * n + second.var() * m) / (n + m))) or abs(difference) or 1.0
+    z = (np.concatenate([first, second]) - second.mean()) / spread  # the unit of what follows
+    splits, seen = _splits(z, n, draws, rounds), difference / spread
+
+    def kept(shift: ArrayLike) -> Floats:
+        return _shares(splits, z, n, np.asarray(shift, float) + seen)
+
+    away = np.concatenate([[0.0], np.geomspace(1e-3, 1e4, 57)])  # how far shifts are looked for, in spreads
+    low, high = (_end(kept, sign * away, 1 - level) for sign in (-1, 1))
+    p = float(kept(-seen))
+    return Difference(difference, difference + low * spread, difference + high * spread, p)
 
 
-def align(curves: Sequence[tuple[ArrayLike, ArrayLike]], *, level: float = 0.95, points: int = 400) -> Curves:
-    """Mean and Student interval over seeds at common steps, from one (steps, values) per seed.
+def _splits(z: Floats, n: int, draws: Draws, rounds: int) -> _Splits:
+    """All ways to choose n of z, or `rounds` random ones where there are more."""
+    exact = math.comb(len(z), n) <= rounds
+    if exact:
+        chosen = np.array(list(combinations(range(len(z)), n)))
+        into = np.zeros((len(chosen), len(z)))
+        np.put_along_axis(into, chosen, 1.0, 1)
+    else:
+        seen = (np.arange(len(z)) < n).astype(float)
+        into = draws.permuted(np.tile(seen, (rounds, 1)), axis=1)
+    own = into[:, :n]
+    return _Splits(own.sum(1), into @ z, own @ z[:n], into @ z**2, exact)
 
-    A seed's value at a step is its last at or before that step. Before its first and after its last point
-    it has none: nothing is extrapolated; `seeds` says how many each mean is of. The common steps are all that
-    occur, thinned evenly to `points` when there are more, the first and the last kept.
-    """
-    pairs = [_curve(steps, values) for steps, values in curves]
-    pairs = [(x, y) for x, y in pairs if len(x)]
-    if not pairs:
-        none = np.empty(0)
-        return Curves(none, none, none, none, np.empty(0, np.int64))
-    grid = np.unique(np.concatenate([x for x, _ in pairs]))
-    if len(grid) > points:
-        grid = grid[np.unique(np.linspace(0, len(grid) - 1, points).round().astype(int))]
-    held = np.stack([_hold(x, y, grid) for x, y in pairs])  # [S, T]
-    return Curves(grid, *_across(held, level))
+
+def _shares(splits: _Splits, z: Floats, n: int, shift: Floats) -> Floats:
+    """p of "a stands `shift` above b" for shifts [...]: the share of splits whose |t| is no smaller than the seen."""
+    m, by = len(z) - n, shift[..., None]
+    total, count = splits.total - by * splits.own, splits.own  # a is moved down by the shift
+    squares = splits.squares - 2 * by * splits.own_total + by**2 * count
+    all_total = z.sum() - by * n
+    all_squares = (z**2).sum() - 2 * by * z[:n].sum() + by**2 * n
+    gap = total / n - (all_total - total) / m
+    u = (squares - total**2 / n).clip(0) / (n * (n - 1))
+    v = (all_squares - squares - (all_total - total) ** 2 / m).clip(0) / (m * (m - 1))
+    seen_gap = z[:n].mean() - z[n:].mean() - by
+    seen = z[:n].var(ddof=1) / n + z[n:].var(ddof=1) / m
+    rounding = 1e-13 * all_squares**2
+    extreme = gap**2 * seen >= seen_gap**2 * (u + v) * (1 - 1e-9) - rounding
+    found: Floats = extreme.mean(-1) if splits.exact else (1 + extreme.sum(-1)) / (1 + extreme.shape[-1])
+    return found
+
+
+def _end(kept: Callable[[ArrayLike], Floats], away: Floats, alpha: float) -> float:
+    """The furthest shift whose p is above alpha, ±∞ when all are."""
+    last = int(np.flatnonzero(kept(away) > alpha)[-1])
+    if last == len(away) - 1:
+        return math.copysign(math.inf, away[-1])
+    inside, outside = float(away[last]), float(away[last + 1])
+    for _ in range(40):
+        middle = (inside + outside) / 2
+        inside, outside = (middle, outside) if kept(middle) > alpha else (inside, middle)
+    return inside
+
+
+# --- in words
 
 
 def verdict(
@@ -122,11 +214,11 @@ def verdict(
 ) -> str:
     """Which of two groups of scores is better, in words.
 
-    "Better" only when the Welch interval of the difference excludes 0 and both have n ≥ 5; n is always said.
+    "Better" only when the Welch interval of the difference excludes 0 and both have n ≥ 5; n is always said, and how
+    many seeds would settle what is open, and where the interval is known to hold the truth too rarely.
     `higher_is_better` None: the metric has no good direction, so only "higher" is said.
     """
-    mean = [float(_scores(scores).mean()) for scores in (a, b)]
-    n = [len(_scores(scores)) for scores in (a, b)]
+    mean, n = [float(finite(scores).mean()) for scores in (a, b)], [len(finite(scores)) for scores in (a, b)]
     difference = welch_interval(a, b, level)
     order = [0, 1]
     if (difference.mean > 0) == (higher_is_better is False):
@@ -134,50 +226,29 @@ def verdict(
         difference = Interval(-difference.mean, -difference.high, -difference.low)
     first, second = (names[i] for i in order)
     facts = ", ".join(f"{names[i]} {number(mean[i])} (n = {n[i]})" for i in order)
-    interval = (
-        f"{100 * level:g} % interval of the difference [{number(difference.low)}, {number(difference.high)}]"
-    )
+    ends = f"[{number(difference.low)}, {number(difference.high)}]"
+    interval = f"{100 * level:g} % interval of the difference {ends}"
     if min(n) < ENOUGH:
         shown = f"; {interval}" if min(n) > 1 else ""
         return f"No winner is named with fewer than {ENOUGH} seeds each: {facts}{shown}."
+    warning = f" {said}" if (said := caution("welch", min(n))) else ""
     if difference.low <= 0 <= difference.high:
-        return f"No difference shown: {facts}; {interval} includes 0."
+        seeds = seeds_to_settle(a, b, level=level)
+        more = (
+            f" About {number(seeds)} seeds each would settle it, if it is as large as it looks."
+            if seeds
+            else ""
+        )
+        return f"No difference shown: {facts}; {interval} includes 0.{more}{warning}"
     word = "higher" if higher_is_better is None else "better"
-    return f"{first} is {word} than {second}: {facts}; {interval} excludes 0."
+    return f"{first} is {word} than {second}: {facts}; {interval} excludes 0.{warning}"
 
 
-def _scores(values: ArrayLike) -> Floats:
+def finite(values: ArrayLike) -> Floats:
+    """Scores [n] as floats; ValueError for none, and for any that is not finite."""
     scores = np.asarray(values, float).reshape(-1)
     if len(scores) == 0:
         raise ValueError("no scores")
     if not np.isfinite(scores).all():
         raise ValueError("scores that are not finite: decide what a failed seed means before comparing")
     return scores
-
-
-def _curve(steps: ArrayLike, values: ArrayLike) -> tuple[Floats, Floats]:
-    x, y = np.asarray(steps, float), np.asarray(values, float)
-    if x.shape != y.shape or x.ndim != 1:
-        raise ValueError(f"steps {x.shape} and values {y.shape} are not one curve")
-    if (np.diff(x) < 0).any():
-        raise ValueError("the steps of a curve cannot fall")
-    return x, y
-
-
-def _hold(x: Floats, y: Floats, grid: Floats) -> Floats:
-    """y at the last x at or before each grid point; NaN outside [first x, last x]."""
-    last = np.searchsorted(x, grid, side="right") - 1
-    return np.where((last >= 0) & (grid <= x[-1]), y[np.maximum(last, 0)], np.nan)
-
-
-def _across(held: Floats, level: float) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
-    """Mean, low, high and count over the seeds [S, T] that have a finite value at each step."""
-    known = np.isfinite(held)
-    count = known.sum(0)
-    filled = np.where(known, held, 0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = filled.sum(0) / np.where(count > 0, count, np.nan)
-        squares = np.where(known, (held - mean) ** 2, 0.0).sum(0)
-        deviation = np.sqrt(squares / np.where(count > 1, count - 1, np.nan))
-        half = stdtrit(np.maximum(count - 1, 1), (1 + level) / 2) * deviation / np.sqrt(count)
-    return mean, mean - half, mean + half, count
