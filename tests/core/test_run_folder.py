@@ -1,7 +1,6 @@
 """What is taken back on resume: entries of the media index, and the files they had."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -38,4 +37,4 @@ def test_maps_behind_the_checkpoint_are_taken_back(before: bool, tmp_path: Path)
     made.finish("stopped", 130)
     Group.reopen(made.path, made.seeds, step=2).finish()
     kept = {"q-1.json", "q-ground.json"} if before else set()  # the ground stays while a map stands on it
-    assert set(os.listdir(made.path / "3" / "media")) == {"index.jsonl", *kept}
+    assert {path.name for path in (made.path / "3" / "media").iterdir()} == {"index.jsonl", *kept}
