@@ -51,6 +51,9 @@ VERBS = {
     ),
     "compare": Verb("compare [RUN ...]", "a table of runs", "nothing", {"": "core.report:compare"}),
     "report": Verb("report", "curves and table as one HTML file", "nothing", {"": "core.report:report"}),
+    "dashboard": Verb(
+        "dashboard", "the runs as live pages in a browser", "nothing", {"": "core.dashboard.app:main"}
+    ),
     "sync": Verb("sync [RUN ...]", "upload what was logged offline", "nothing", {"": "core.sync:sync"}),
     "bench": Verb(
         "bench SUITE [options]",

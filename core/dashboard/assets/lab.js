@@ -1,0 +1,72 @@
+"use strict";
+// What the dashboard does in the browser itself: theme, address, and clicks that change the view.
+(function () {
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
+  const set = (id, data) => window.dash_clientside.set_props(id, { data });
+  const here = () => ({ path: window.location.pathname, search: window.location.search });
+
+  function chosen() {
+    try {
+      const said = window.localStorage.getItem("lab-theme");
+      if (said) return said === "dark";
+    } catch (refused) { /* no storage: the system's theme */ }
+    return system.matches;
+  }
+  function paint(dark) {
+    document.documentElement.dataset.theme = dark ? "dark" : "light";
+    const button = document.getElementById("theme");
+    if (button) {
+      button.setAttribute("aria-pressed", String(dark));
+      button.setAttribute("aria-label", dark ? "Dark theme; press for light" : "Light theme; press for dark");
+    }
+    return dark;
+  }
+  function mark(path) {
+    for (const link of document.querySelectorAll("header nav a")) {
+      if (link.getAttribute("href") === path) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    const link = document.querySelector('header nav a[aria-current="page"]');
+    document.title = link ? link.textContent + " · lab" : "lab";
+  }
+  function go() {
+    const place = here();
+    mark(place.path);
+    set("place", place);
+  }
+
+  let started = false;
+  function start() {
+    if (!started) {
+      started = true;
+      // Links and the back button; an address a page writes itself makes no such event.
+      window.addEventListener("popstate", go);
+      window.addEventListener("_dashprivate_pushstate", go);
+      system.addEventListener("change", () => set("dark", paint(chosen())));
+    }
+    const place = here();
+    mark(place.path);
+    return [place, paint(chosen())];
+  }
+  function address(query) {
+    const place = here();
+    if (typeof query === "string" && query !== place.search) {
+      window.history.replaceState(window.history.state, "", place.path + query);
+      window.dash_clientside.set_props("url", { search: query, href: window.location.href });
+    }
+  }
+  function theme(clicks, dark) {
+    try { window.localStorage.setItem("lab-theme", dark ? "light" : "dark"); } catch (refused) { /* for this page alone */ }
+    return paint(!dark);
+  }
+
+  // A button with data-act says what it does in words: {act, of} to Store "act". One listener for all of them,
+  // so that tables of hundreds of rows need no callback each.
+  let count = 0;
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest && event.target.closest("[data-act]");
+    if (button) set("act", { act: button.dataset.act, of: button.dataset.of || "", count: ++count });
+  });
+
+  window.dash_clientside = Object.assign({}, window.dash_clientside, { lab: { start, address, theme } });
+})();
