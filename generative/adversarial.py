@@ -20,6 +20,7 @@ from core.replicas import Replicas
 from generative.trainer import Spec
 
 JUDGED = 2_000  # held-out examples, from the first, at each evaluation: more take longer than they tell
+SMALL = 8  # pixels of a side up to which --net auto is an mlp
 SHOWN = {3: 64, 1: 1_000}  # samples in the picture of an evaluation: images, points
 
 
@@ -111,11 +112,11 @@ def _mlp(sizes: Sequence[int], widths: Widths) -> MLP:
 
 
 def _kind(net: str, shape: Sequence[int]) -> str:
-    """What ``auto`` means: convolutions for images above 8×8."""
+    """What ``auto`` means: convolutions for images that are not small."""
     if net == "dcgan" and len(shape) != 3:
         raise UserError("--net dcgan is for images; points take --net mlp")
     images = {
-        "auto": "dcgan" if len(shape) == 3 and max(shape[1:]) > 8 else "mlp",
+        "auto": "dcgan" if len(shape) == 3 and max(shape[1:]) > SMALL else "mlp",
         "mlp": "mlp",
         "dcgan": "dcgan",
     }

@@ -22,6 +22,7 @@ from core.training import Training
 from generative.build import decide, module_of, trainer_of
 from generative.data import Batches, Data, load
 from generative.files import Dataset
+from generative.idle import unused
 from generative.loop import Fitting
 from generative.trainer import Trainer
 
@@ -72,7 +73,7 @@ def main(argv: list[str]) -> int:
         quiet=options.quiet,
     )
     group.say(f"{algorithm} on {dataset.name}: {settings.changed() or 'all settings at their defaults'}")
-    for note in dataset.notes:
+    for note in [*unused(settings, dataset), *dataset.notes]:
         group.say(note)
     return run(trainer, batches, dataset, group, options)
 

@@ -29,6 +29,7 @@ from rl import spaces
 from rl.environments import Envs, make
 from rl.filming import Filming
 from rl.guest import GuestPolicy, Player, Recorder
+from rl.limits import unused
 from rl.playing import Scores, nothing
 from rl.recipes import RECIPES
 from rl.task import Task
@@ -199,8 +200,7 @@ def main(argv: list[str]) -> int:
     if options.resume == "auto" and (folder := begun(algorithm, settings, options)):
         return proceed(folder, Again(**asdict(wandb), quiet=options.quiet))  # says that it is finished
     threads.use(machine.threads)
-    Envs(task, options.seeds, 1).close()  # what cannot work is said before anything is written
-    model_of(algorithm, config, task, options.envs, options.seeds[0]).get_env().close()  # type: ignore[union-attr]
+    envs = tried(algorithm, config, task, options)
     facts = {"device": "cpu", "path": "sb3", "compile": False}
     group = Group.create(
         root=Path(options.root),
@@ -217,6 +217,8 @@ def main(argv: list[str]) -> int:
         quiet=options.quiet,
     )
     group.say(f"{algorithm} on {task.env}: {settings.changed() or 'all settings at their defaults'}")
+    for note in unused(settings, envs.observation_space, envs.action_space):
+        group.say(note)
     film = filming(group, options)
     with Stopping() as stopping:
         try:
@@ -228,6 +230,14 @@ def main(argv: list[str]) -> int:
         except BaseException as error:
             group.finish("crashed", 1, str(error) or type(error).__name__)
             raise
+
+
+def tried(algorithm: str, config: Any, task: Task, options: Options) -> Envs:
+    """Environments made once and closed, and a model too: what cannot work is said before anything is written."""
+    envs = Envs(task, options.seeds, 1)
+    envs.close()
+    model_of(algorithm, config, task, options.envs, options.seeds[0]).get_env().close()  # type: ignore[union-attr]
+    return envs
 
 
 def train(run: Run) -> int:

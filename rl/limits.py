@@ -3,7 +3,10 @@
 from math import inf
 from typing import Any
 
+from core.config import Settings
 from core.errors import UserError
+from core.idle import Case, Idle, idle
+from rl import spaces
 
 LIMITS: dict[str, tuple[float, float]] = {  # what a setting of this name can be, whichever agent has it
     "gamma": (0, 1), "gae_lambda": (0, 1), "rollout": (1, inf), "batch": (1, inf), "epochs": (1, inf),
@@ -13,6 +16,28 @@ LIMITS: dict[str, tuple[float, float]] = {  # what a setting of this name can be
     "tau": (0, 1), "epsilon": (0, 1), "epsilon_end": (0, 1), "exploration_fraction": (0, 1), "n_step": (1, inf),
     "alpha": (0, inf), "beta": (0, 1),
 }  # fmt: skip
+
+# They have convolutions of their own; a dueling DQN adds a hidden layer.
+_PICTURES: Case = {"the observations are": ["pixels"], "dueling": [None, False]}
+IDLE: Idle = {  # when a setting of this name does nothing, whichever agent has it
+    "alpha": [{"prioritised": [False]}],
+    "beta": [{"prioritised": [False]}],
+    "lr_end": [{"lr_schedule": ["constant"]}],
+    "value_weight": [{"baseline": [False]}],
+    "initial_log_std": [{"the actions are": ["Discrete"]}],
+    "hidden": [_PICTURES],
+    "activation": [_PICTURES],
+    "eval_episodes": [{"eval_every": [0]}],
+}
+
+
+def unused(settings: Settings, observation_space: Any, action_space: Any) -> list[str]:
+    """A line for every flag that does nothing with these settings in these spaces."""
+    facts = {
+        "the observations are": spaces.kind(observation_space),
+        "the actions are": type(action_space).__name__,
+    }
+    return idle(settings, IDLE, facts)
 
 
 def sensible(config: Any) -> None:

@@ -25,7 +25,7 @@ from rl.agent import Agent, Policy
 from rl.build import agent_of, decide, module_of, updates_of
 from rl.environments import Envs
 from rl.filming import Filming, quarterly
-from rl.limits import sensible
+from rl.limits import sensible, unused
 from rl.loop import Interaction
 from rl.playing import Scores, scores
 from rl.task import Task
@@ -83,6 +83,8 @@ def main(argv: list[str]) -> int:
         quiet=options.quiet,
     )
     group.say(f"{algorithm} on {task.env}: {settings.changed() or 'all settings at their defaults'}")
+    for note in unused(settings, envs.observation_space, envs.action_space):
+        group.say(note)
     if updates_of(algorithm, config, envs.envs, options.steps) == 0:
         group.say(f"--steps {options.steps:,} end before the first update: nothing will be learned")
     return run(learning, group, options)

@@ -1,0 +1,39 @@
+"""When an option of a trainer or of the data does nothing, as data for core.idle."""
+
+from core.config import Settings
+from core.idle import Idle, idle
+from generative.adversarial import SMALL
+from generative.files import Dataset, Points
+from generative.points import MIXTURES
+
+_KINDS = ("plain", "denoising", "sparse", "contractive")
+_MLP = [{"net": ["mlp"]}, {"net": ["auto"], "the data are": ["points", "small images"]}]
+_CONVOLUTIONS = [{"net": ["conv", "dcgan"]}, {"net": ["auto"], "the data are": ["images"]}]
+
+IDLE: Idle = {
+    "lr_end": [{"schedule": ["constant"]}],
+    "hidden": _CONVOLUTIONS,
+    "activation": _CONVOLUTIONS,
+    "width": _MLP,
+    "norm": _MLP,
+    "norm_generator": _MLP,
+    "penalty": [{"constraint": ["clip"]}],
+    "clip": [{"constraint": ["penalty"]}],  # of a critic's weights; a gradient's is always on
+    "beta1": [{"optimiser": ["rmsprop"]}],
+    "beta2": [{"optimiser": ["rmsprop"]}],
+    "warmup": [{"beta": [0]}],
+    "corruption": [{"kind": [kind for kind in _KINDS if kind != "denoising"]}],
+    "strength": [{"kind": [kind for kind in _KINDS if kind != "denoising"]}],
+    "rho": [{"kind": [kind for kind in _KINDS if kind != "sparse"]}],
+    "sparsity": [{"kind": [kind for kind in _KINDS if kind != "sparse"]}],
+    "contraction": [{"kind": [kind for kind in _KINDS if kind != "contractive"]}],
+    "binarise": [{"the data are": ["points"]}, {"data": ["binarized-mnist"]}],
+    "data_dir": [{"data": ["digits", "swiss-roll", *MIXTURES]}],
+}
+
+
+def unused(settings: Settings, dataset: Dataset) -> list[str]:
+    """A line for every flag that does nothing with these settings and data."""
+    small = max(dataset.train.shape[1:]) <= SMALL
+    kind = "points" if isinstance(dataset, Points) else "small images" if small else "images"
+    return idle(settings, IDLE, {"the data are": kind})
