@@ -4,28 +4,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from core import jsonl
-from core.curves import Curves, align, area_under_curve, steps_to_threshold
+from core.curves import Crossing, Curves, align, area_under_curve, crossing, steps_to_threshold
 from core.errors import UserError, nearest
+from core.grouping import Key, Task, grouped, labels, latest, varied
 from core.measures import BARS, MEASURES, higher_is_better
 from core.records import Record, Series
+from core.selection import names_of
 from core.statistics import Floats, Interval, student_interval, verdict
-
-OWN_AFFAIR = {
-    "seeds",
-    "root",
-    "name",
-    "wandb",
-    "notes",
-    "tags",
-    "quiet",
-    "resume",
-    "video",
-}  # say nothing about results
 
 
 @dataclass(frozen=True)
@@ -36,6 +25,11 @@ class Curve:
     steps: Floats
     values: Floats
     final: float
+
+    @cached_property
+    def reached(self) -> int:
+        """How far the run got on its axis."""
+        return self.record.step()
 
 
 @dataclass(frozen=True)
@@ -48,6 +42,7 @@ class Entry:
     older: int  # earlier runs of the same settings and seed, left out
     threshold: float | None
     higher_is_better: bool | None
+    mixed: tuple[str, ...] = ()  # settings in which its runs differ, where they were grouped by others
 
     @cached_property
     def status(self) -> Counter[str]:
@@ -85,25 +80,53 @@ class Entry:
         areas = [area_under_curve(curve.steps, curve.values) for curve in self.scored if len(curve.steps)]
         return float(np.mean(areas)) if areas else None
 
+    @property
+    def ended(self) -> list[Curve]:
+        """The seeds that will not go on; the others may still get anywhere."""
+        return [curve for curve in self.curves if curve.record.status != "running"]
+
     @cached_property
     def crossings(self) -> Floats:
         """For every seed at an end, the steps it took to the threshold; ∞ where it never got there."""
         if self.threshold is None:
             return np.empty(0)
         up = self.higher_is_better is not False
-        ended = [curve for curve in self.curves if curve.record.status != "running"]
-        taken = [steps_to_threshold(c.steps, c.values, self.threshold, higher_is_better=up) for c in ended]
+        taken = [
+            steps_to_threshold(c.steps, c.values, self.threshold, higher_is_better=up) for c in self.ended
+        ]
         return np.array(taken, float)
+
+    @cached_property
+    def seconds_taken(self) -> Floats:
+        """The same in seconds since the run began; NaN where it got there and no row says when.
+
+        Seeds trained together share one clock: the time is that of all of them.
+        """
+        steps = zip(self.ended, self.crossings, strict=True) if self.threshold is not None else ()
+        return np.array(
+            [c.record.seconds_at(step) if np.isfinite(step) else np.inf for c, step in steps], float
+        )
 
     @property
     def reached(self) -> int:
         """How many seeds got to the threshold."""
         return int(np.isfinite(self.crossings).sum())
 
+    @cached_property
+    def to_threshold(self) -> Crossing | None:
+        """The median of the crossings with its interval: ∞ when half the seeds or more never got there."""
+        return crossing(self.crossings) if len(self.crossings) else None
+
     @property
     def steps_to_threshold(self) -> float | None:
-        """The median of the crossings: ∞ when half the seeds or more never got there."""
-        return float(np.median(self.crossings)) if len(self.crossings) else None
+        """The median of the crossings."""
+        return self.to_threshold.median if self.to_threshold else None
+
+    @property
+    def seconds_to_threshold(self) -> float | None:
+        """The median in seconds; None where some seed's time is not known."""
+        known = len(self.seconds_taken) and not np.isnan(self.seconds_taken).any()
+        return crossing(self.seconds_taken).median if known else None
 
     @cached_property
     def seconds(self) -> float:
@@ -121,12 +144,12 @@ class Entry:
     @cached_property
     def steps(self) -> int:
         """How far its furthest seed got."""
-        return max(curve.record.step() for curve in self.curves)
+        return max(curve.reached for curve in self.curves)
 
     @cached_property
     def speed(self) -> float | None:
         """Steps of all seeds per second of wall time."""
-        return sum(curve.record.step() for curve in self.curves) / self.seconds if self.seconds > 0 else None
+        return sum(curve.reached for curve in self.curves) / self.seconds if self.seconds > 0 else None
 
     @cached_property
     def mean_curve(self) -> Curves:
@@ -178,20 +201,23 @@ class Contest:
 
 
 def contests(
-    records: Iterable[Record], *, metric: str = "", threshold: float | None = None, merge: bool = True
+    records: Iterable[Record],
+    *,
+    metric: str = "",
+    threshold: float | None = None,
+    merge: bool = True,
+    by: Sequence[str] = (),
 ) -> list[Contest]:
     """One contest per task, in order of suite and name.
 
     `merge` puts runs of equal settings into one entry, the latest of each seed; without it each group is one.
-    Raises UserError when no run has `metric`.
+    `by`: names of fields (core.selection.FIELDS) or settings; runs that agree in all of them are one entry.
+    Raises UserError when no run has `metric`, or knows a name in `by`.
     """
-    tasks: dict[tuple[str, str], dict[tuple[str, str], list[Record]]] = {}
-    names: dict[str, str] = {}
-    for record in (every := list(records)):
-        task = names.setdefault(record.group, task_of(record))
-        entry = (record.algorithm, record.settings if merge else record.group)
-        tasks.setdefault((record.suite, task), {}).setdefault(entry, []).append(record)
-    found = [_contest(*key, entries, metric, threshold) for key, entries in sorted(tasks.items(), key=_place)]
+    every = list(records)
+    by = [name for name in names_of(by, every) if name != "task"]  # each is compared by itself anyway
+    tasks = grouped(every, merge=merge, by=by)
+    found = [_contest(*key, tasks[key], metric, threshold, by) for key in sorted(tasks, key=_place)]
     held = [contest for contest in found if contest]
     if metric and every and not held:
         known = {name for record in every[-20:] for name in record.columns()}
@@ -202,9 +228,10 @@ def contests(
 def _contest(
     suite: str,
     task: str,
-    entries: dict[tuple[str, str], list[Record]],
+    entries: dict[Key, list[Record]],
     metric: str,
     threshold: float | None,
+    by: Sequence[str],
 ) -> Contest | None:
     runs = [record for records in entries.values() for record in records]
     asked = metric
@@ -214,12 +241,14 @@ def _contest(
     if threshold is None and metric in ("eval/return", "episode/return"):
         threshold = BARS.get(task)
     up = higher_is_better(metric)
-    labels = _labels(entries)
+    called = labels(entries, by)
     made = []
     for key, records in entries.items():
-        latest = _latest(records)
-        curves = tuple(_curve(record, metric) for record in latest)
-        made.append(Entry(labels[key], key[0], curves, len(records) - len(latest), threshold, up))
+        counted = latest(records, pooled=bool(by))
+        curves = tuple(_curve(record, metric) for record in counted)
+        algorithm = "+".join(sorted({record.algorithm for record in records}))
+        mixed = varied(counted) if by else ()
+        made.append(Entry(called[key], algorithm, curves, len(records) - len(counted), threshold, up, mixed))
     if asked and not any(len(curve.steps) or np.isfinite(curve.final) for e in made for curve in e.curves):
         return None
     sign = 1 if up is False else -1
@@ -229,8 +258,8 @@ def _contest(
     return Contest(task, suite, metric, runs[0].axis, up, threshold, tuple(made))
 
 
-def _place(task: tuple[tuple[str, str], object]) -> tuple[int, str]:
-    (suite, name), _ = task
+def _place(task: Task) -> tuple[int, str]:
+    suite, name = task
     return [*MEASURES, suite].index(suite), name
 
 
@@ -247,38 +276,7 @@ def _curve(record: Record, metric: str) -> Curve:
 def _in_order(series: Series) -> Series:
     """Rising steps; of points at one step the last written, for a step repeated after a resume."""
     steps, values = series
+    if (np.diff(steps) > 0).all():
+        return series
     unique, first_from_the_end = np.unique(steps[::-1], return_index=True)
     return unique, values[::-1][first_from_the_end]
-
-
-def _latest(records: list[Record]) -> list[Record]:
-    """One run of each seed: one that is at its end rather than not, then the newest."""
-    chosen: dict[object, Record] = {}
-    for record in sorted(records, key=lambda r: (r.status in ("finished", "failed"), r.started)):
-        chosen[record.seed if record.seed >= 0 else record.id] = record
-    return sorted(chosen.values(), key=lambda record: record.seed)
-
-
-def task_of(record: Record) -> str:
-    """The task's name, with its arguments where it has some: another size of world is another task."""
-    arguments = record.config.get("env_args")
-    return f"{record.task} {arguments}" if arguments not in (None, "", {}, "{}") else record.task
-
-
-def _labels(entries: dict[tuple[str, str], list[Record]]) -> dict[tuple[str, str], str]:
-    """The algorithm's name, where it has several settings with the options that differ or the hash."""
-    labels = {}
-    for key in entries:
-        algorithm, settings = key
-        rivals = [records[-1].config for other, records in entries.items() if other[0] == algorithm]
-        own = entries[key][-1].config
-        differing = [name for name in own if name not in OWN_AFFAIR and not _same(rivals, name)]
-        told = f"{algorithm} {' '.join(f'{name}={own[name]}' for name in differing)}"
-        apart = len({tuple(str(rival.get(name)) for name in differing) for rival in rivals}) == len(rivals)
-        short = 0 < len(differing) <= 2 and apart and len(told) <= 48
-        labels[key] = algorithm if len(rivals) == 1 else told if short else f"{algorithm} {settings}"
-    return labels
-
-
-def _same(configs: Sequence[dict[str, Any]], name: str) -> bool:
-    return all(config.get(name) == configs[0].get(name) for config in configs)

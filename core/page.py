@@ -11,8 +11,9 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from core import figures
-from core.comparison import OWN_AFFAIR, Contest, Entry
+from core.comparison import Contest, Entry
 from core.formats import remarks, seeds
+from core.grouping import OWN_AFFAIR
 from core.records import Record
 from core.statistics import ENOUGH
 from core.tables import number, span

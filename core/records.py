@@ -127,13 +127,13 @@ class Record:
         return np.array([row[self.axis] for row in rows], float), jsonl.numbers([row[metric] for row in rows])
 
     def seconds_at(self, step: float) -> float:
-        """Wall time from the run's start to the last row at or before `step`; NaN when none says."""
+        """Wall time from the run's start to the first row at or after `step`; NaN when none says."""
         line = jsonl.last_with(self.written(), self.axis, step)
         if "time/seconds" in line:
             return jsonl.as_float(line["time/seconds"])
         steps, seconds = self.series("time/seconds")
-        known = seconds[steps <= step]
-        return float(known[-1]) if len(known) else float("nan")
+        later = seconds[steps >= step]
+        return float(later[0]) if len(later) else float("nan")
 
     def step(self) -> int:
         """How far the run got on its axis: what a finished run says, else the last row's step."""
