@@ -1,30 +1,192 @@
-"""The statistics of several runs side by side."""
+"""The Compare page: which is better, by how much, and how sure that is, while the runs still train."""
 
-from dataclasses import dataclass
+import weakref
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any
 
-from dash import Dash, html
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
-from core.dashboard import look
-from core.dashboard.view import View, from_query
+from core.comparison import Contest
+from core.dashboard import choices, look, sections
+from core.dashboard.choices import CHIPS, FIELDS, Shown, control_id
+from core.dashboard.gathered import MOST_TASKS, Gathered, Part, Task, metrics_of, settings_of, tasks_of
+from core.dashboard.view import from_query, to_query
 from core.dashboard.watch import Watch
 
 PATH = "/compare"
 TITLE = "Compare"
-
-
-@dataclass(frozen=True)
-class Shown(View):
-    """What the page shows."""
-
-    runs: tuple[str, ...] = ()  # groups that are compared; all where none is named
+OFFERED = ("tasks", "metric", "by", "runs")  # controls whose options the runs decide
+_gathered: weakref.WeakKeyDictionary[Watch, Gathered] = weakref.WeakKeyDictionary()
 
 
 def layout(query: str, watch: Watch) -> Component:
-    """The page as the URL's query says."""
+    """The page as the URL's query says: its controls; the figures come when the browser's theme is known."""
     shown = from_query(Shown, query)
-    return html.Div([html.H1(TITLE), look.empty("This page is coming."), look.ignored(shown)])
+    copy = html.Button("Copy link", id="compare-copy", type="button", n_clicks=0)
+    entries = dcc.Checklist([], [], id=CHIPS, inline=True, className="entries")
+    return html.Div(
+        [
+            html.Div([html.H1(TITLE), copy], className="heading"),
+            look.ignored(shown),
+            choices.controls(shown, _offered(shown, _of(watch))),
+            html.Fieldset([html.Legend("Entries"), entries], className="card chips-card"),
+            html.Div(id="compare-said", role="status"),
+            html.Div(id="compare-body", className=f"contests columns-{shown.columns}"),
+            dcc.Store(id="compare-drawn", data={}),
+        ]
+    )
 
 
 def register(app: Dash, watch: Watch) -> None:
     """The page's callbacks."""
+    app.clientside_callback(
+        ClientsideFunction("compare", "copy"),
+        Output("compare-copy", "children"),
+        Input("compare-copy", "n_clicks"),
+        prevent_initial_call=True,
+    )
+
+    @app.callback(
+        output=Output("query", "data", allow_duplicate=True),
+        inputs=[[Input(control_id(name), "value") for name in FIELDS], Input(CHIPS, "value")],
+        state=[State(CHIPS, "options"), State("query", "data")],
+        prevent_initial_call=True,
+    )
+    def choose(values: list[Any], visible: list[str] | None, options: list[Any] | None, query: str) -> Any:
+        before = from_query(Shown, query)
+        labels = [option["value"] for option in options or ()]
+        after = choices.chosen(dict(zip(FIELDS, values, strict=True)), before, labels, visible or ())
+        return no_update if after == replace(before, ignored=()) else to_query(after)
+
+    @app.callback(
+        output=[Output(control_id(name), "options") for name in OFFERED],
+        inputs=[Input("version", "data"), Input("query", "data")],
+        state=[[State(control_id(name), "options") for name in OFFERED]],
+        prevent_initial_call=True,
+    )
+    def offer(version: int, query: str, known: list[list[str]]) -> list[Any]:
+        offered = _offered(from_query(Shown, query), _of(watch))
+        return [
+            no_update if offered[name] == old else offered[name]
+            for name, old in zip(OFFERED, known, strict=True)
+        ]
+
+    @app.callback(
+        output={
+            "body": [Output("compare-body", name) for name in ("children", "className")],
+            "chips": [Output(CHIPS, name) for name in ("options", "value")],
+            "said": Output("compare-said", "children"),
+            "figures": Output({"type": sections.FIGURE, "of": ALL}, "figure"),
+            "verdicts": Output({"type": sections.VERDICT, "of": ALL}, "children"),
+            "tables": Output({"type": sections.TABLE, "of": ALL}, "children"),
+            "drawn": Output("compare-drawn", "data"),
+        },
+        inputs=[Input("version", "data"), Input("query", "data"), Input("dark", "data")],
+        state=[
+            State({"type": sections.FIGURE, "of": ALL}, "id"),
+            State("compare-drawn", "data"),
+            State(CHIPS, "options"),
+        ],
+        prevent_initial_call=True,
+    )
+    def draw(
+        version: int, query: str, dark: bool | None, ids: list[Any], drawn: Any, options: list[Any]
+    ) -> Any:
+        there = [one["of"] for one in ids]
+        labels = [option["value"] for option in options or ()]
+        return _drawing(from_query(Shown, query), _of(watch), bool(dark), there, drawn or {}, labels)
+
+
+def _of(watch: Watch) -> Gathered:
+    return _gathered.setdefault(watch, Gathered(watch))
+
+
+def _offered(shown: Shown, gathered: Gathered) -> dict[str, list[str]]:
+    """The options of the controls, and what is chosen though no run has it."""
+    records, _ = gathered.chosen(shown.runs, shown.where)
+    tasks = tasks_of(records)
+    drawn = [record for task in _drawn(tasks, shown) for record in task.records]
+    offered = {
+        "tasks": [task.name for task in tasks],
+        "metric": metrics_of(drawn),
+        "by": settings_of(drawn),
+        "runs": [record.group for record in reversed(gathered.watch.records())],
+    }
+    held = {
+        **{name: getattr(shown, name) for name in OFFERED},
+        "metric": (shown.metric,) if shown.metric else (),
+    }
+    return {name: list(dict.fromkeys([*offered[name], *held[name]])) for name in OFFERED}
+
+
+def _drawn(tasks: Sequence[Task], shown: Shown) -> list[Task]:
+    """The tasks that are shown: those that were chosen, or else the first few."""
+    return [task for task in tasks if task.name in shown.tasks] if shown.tasks else list(tasks[:MOST_TASKS])
+
+
+def _drawing(
+    shown: Shown, gathered: Gathered, dark: bool, there: list[str], before: dict[str, str], labels: list[str]
+) -> dict[str, Any]:
+    """What is new on the page. `there` names the figures that stand on it, `before` says what they show."""
+    records, wrong = gathered.chosen(shown.runs, shown.where)
+    tasks = tasks_of(records)
+    drawn = _drawn(tasks, shown)
+    question = (shown.metric, shown.threshold, shown.by, not shown.runs)
+    whole = [gathered.part(task, question) for task in drawn]
+    palette = sections.colours([part.contest for part in whole if part.contest])
+    parts = [gathered.part(task, question, shown.hidden) for task in drawn]
+    now = {sections.name_of(part.task): _signature(part, shown, dark, palette) for part in parts}
+    with_figure = [sections.name_of(part.task) for part in parts if part.contest]
+    same = there == with_figure and list(now) == list(before)
+    made = {
+        sections.name_of(part.task): sections.pieces(part, shown, gathered, palette, dark)
+        for part in parts
+        if not same or now[sections.name_of(part.task)] != before.get(sections.name_of(part.task))
+    }
+    body: list[Any] = [no_update, f"contests columns-{shown.columns if len(parts) > 1 else 1}"]
+    if not same:
+        body[0] = [sections.section(part, made[sections.name_of(part.task)], shown) for part in parts]
+    patch = {
+        kind: [made[of][piece] if same and of in made else no_update for of in there]
+        for kind, piece in (("figures", "figure"), ("verdicts", "verdict"), ("tables", "table"))
+    }
+    chips = choices.chips(palette, shown.hidden)
+    fresh = labels != list(palette)
+    return {
+        "body": body,
+        "chips": [chips["options"] if fresh else no_update, chips["value"] if fresh else no_update],
+        "said": _said(shown, gathered, len(records), wrong, len(tasks), len(drawn)),
+        **patch,
+        "drawn": now if now != before else no_update,
+    }
+
+
+def _said(shown: Shown, gathered: Gathered, runs: int, wrong: str, tasks: int, drawn: int) -> list[Component]:
+    """What there is to know before the first figure: nothing there, a filter that says nothing, tasks left out."""
+    if not gathered.watch.records():
+        return [look.empty(f"No runs in {gathered.watch.root} yet; `lab train` makes one.")]
+    said: list[Component] = (
+        [html.P(f"The filter is not applied: {wrong}.", className="caution")] if wrong else []
+    )
+    if not runs:
+        said.append(look.empty("No run passes the filter."))
+    elif not drawn:
+        said.append(look.empty("No run that passes the filter is of a task that is chosen."))
+    elif not shown.tasks and drawn < tasks:
+        said.append(html.P(f"The first {drawn} of {tasks} tasks; choose others above.", className="quiet"))
+    return said
+
+
+def _signature(part: Part, shown: Shown, dark: bool, palette: sections.Colours) -> str:
+    """Changes when the section of a task does."""
+    ink = [(entry.label, palette[entry.label]) for entry in _entries(part.contest)]
+    runs = [(record.id, record.version) for record in part.task.records]
+    words = repr((replace(shown, tasks=(), columns="2"), dark, ink, runs, part.said))
+    return blake2b(words.encode(), digest_size=8).hexdigest()
+
+
+def _entries(contest: Contest | None) -> Any:
+    return contest.entries if contest else ()

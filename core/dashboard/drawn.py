@@ -1,0 +1,184 @@
+"""A contest's curves as a Plotly figure for the live page, and in words what the figure cannot show. All pure."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from core.comparison import Contest
+from core.curves import Curves
+from core.dashboard.lines import Line, Points, Style, axis_of, shared_wall
+from core.figures import bands, bar, nulls
+from core.jsonl import Floats
+from core.statistics import ENOUGH
+from core.tables import number
+
+DASHES = ("solid", "dash", "dot", "dashdot")  # tell apart the lines of one colour
+TITLES = {"seconds": "seconds of wall time"}
+# It hides and shows nothing: the chips above the figures do, and are in the URL.
+LEGEND = {
+    "orientation": "h",
+    "x": 0,
+    "y": 1.02,
+    "yanchor": "bottom",
+    "itemclick": False,
+    "itemdoubleclick": False,
+}
+LONGEST = 60  # letters of a name in a legend
+NAMES = {"mean": "mean", "iqm": "interquartile mean"}
+
+
+def figure(
+    contest: Contest,
+    lines: Sequence[Line],
+    style: Style,
+    colours: Mapping[str, tuple[str, str]],
+    template: Mapping[str, Any],
+    background: str,
+) -> dict[str, Any]:
+    """Data and layout. `colours` has the colour and the dash of each label.
+
+    Zoom and pan are kept for as long as `uirevision` is the same: while the axes show the same thing.
+    """
+    floor = lowest(lines) if style.log_y else None
+    log_y = floor is not None
+    data = [trace for line in lines for trace in _traces(line, floor, *colours[line.entry.label])]
+    axis = axis_of(contest, style.x)
+    shapes, words = bar(contest.threshold) if contest.threshold is not None else ([], [])
+    if log_y and contest.threshold is not None:  # a shape stands by its value, an annotation by its logarithm
+        shown = contest.threshold > 0
+        shapes, words = (
+            (shapes, [{**w, "y": np.log10(contest.threshold)} for w in words]) if shown else ([], [])
+        )
+    rows = sum(len(escape(line.entry.label)) + 12 for line in lines) // 70 + 1
+    layout = {
+        "template": template,
+        "paper_bgcolor": background,
+        "height": 330 + 20 * min(rows, 8),
+        "margin": {"l": 64, "r": 24 if contest.threshold is None else 80, "t": 12, "b": 52},
+        "hovermode": "x unified",
+        "hoverlabel": {"namelength": LONGEST},
+        "showlegend": len(lines) <= 16,
+        "legend": LEGEND,
+        "xaxis": {"title": {"text": TITLES.get(axis, axis)}, **_scale(style.log_x), "hoverformat": ",.6~g"},
+        "yaxis": {"title": {"text": escape(contest.metric)}, **_scale(log_y), "zeroline": False},
+        "shapes": shapes,
+        "annotations": words,
+        "uirevision": f"{contest.task}|{contest.metric}|{axis}|{style.log_x}|{log_y}",
+    }
+    return {"data": data, "layout": layout}
+
+
+def _scale(log: bool) -> dict[str, Any]:
+    return (
+        {"type": "log", "tickformat": "~s", "dtick": None} if log else {"type": "linear", "tickformat": "~s"}
+    )
+
+
+def _traces(line: Line, floor: float | None, colour: str, dash: str) -> list[dict[str, Any]]:
+    """`floor` is where a logarithmic axis ends below; None for a linear one."""
+    common = {"type": "scatter", "hoverinfo": "skip", "showlegend": False}
+    centre, low, drawn = line.centre, line.centre.low, []
+    if floor:
+        low = np.where(low > 0, low, np.where(np.isfinite(low), floor, np.nan))
+    if len(line.entry.curves) >= ENOUGH:
+        drawn += [{**common, **band} for band in bands(centre.steps, low, centre.high, colour)]
+    if line.seeds:
+        ink = {"line": {"color": colour, "width": 1}, "opacity": 0.4, "mode": "lines"}
+        drawn.append({**common, **_joined(line.seeds, bool(floor)), **ink})
+    if line.raw is not None:
+        ink = {"line": {"color": colour, "width": 1}, "opacity": 0.3, "mode": "lines"}
+        drawn.append({**common, "x": line.raw.steps.tolist(), "y": _shown(line.raw.mean, bool(floor)), **ink})
+    if line.lost:
+        cross = {"symbol": "x", "size": 9, "color": colour}
+        drawn.append({**common, **_joined(line.lost, bool(floor)), "mode": "markers", "marker": cross})
+    alone = np.isfinite(centre.mean).sum() == 1
+    main = {
+        "mode": "markers" if alone else "lines",
+        "x": centre.steps.tolist(),
+        "y": _shown(centre.mean, bool(floor)),
+        "name": f"{escape(_short(line.entry.label))} (n = {len(line.entry.curves)})",
+        "customdata": told(centre),
+        "hovertemplate": "%{customdata}",
+        "hoverinfo": "all",
+        "showlegend": True,
+        "line": {"color": colour, "width": 2.4, "dash": dash},
+        "marker": {"color": colour, "size": 8},
+    }
+    return [*drawn, {**common, **main}]
+
+
+def told(curves: Curves) -> list[str]:
+    """What is said of each point: its value, the interval where there is one, of how many seeds it is."""
+    ends = zip(curves.mean, curves.low, curves.high, curves.seeds, strict=True)
+    return [
+        f"{number(float(mean))}"
+        + (f"  [{number(float(low))}, {number(float(high))}]" if np.isfinite(low) else "")
+        + f"  n = {int(n)}"
+        for mean, low, high, n in ends
+    ]
+
+
+def lowest(lines: Sequence[Line]) -> float | None:
+    """The smallest value above 0 that is drawn: where a logarithmic axis begins. None when there is none."""
+    drawn = [line.centre.mean for line in lines] + [seed.y for line in lines for seed in line.seeds]
+    above = [values[values > 0].min() for values in drawn if (values > 0).any()]
+    return float(min(above)) if above else None
+
+
+def notes(contest: Contest, lines: Sequence[Line], style: Style) -> list[str]:
+    """What the figure leaves out or draws another way, a sentence each."""
+    said, axis = [], axis_of(contest, style.x)
+    if style.x not in ("", axis):
+        said.append(f"These runs count no {style.x}: drawn over {axis}.")
+    if untold := sum(line.untold for line in lines):
+        said.append(f"{_runs(untold)} did not record {axis}: not drawn.")
+    if axis == "seconds" and shared_wall(contest):
+        said.append(
+            "Seeds trained together in one process share one wall: their seconds are those of all of them."
+        )
+    marked = sum(len(line.lost) for line in lines)
+    if unmarked := sum(line.entry.status[s] for line in lines for s in ("failed", "crashed")) - marked:
+        said.append(f"{_runs(unmarked)} failed before the first value: no cross is drawn.")
+    if marked:
+        said.append("A cross marks the last value of a seed that failed.")
+    if style.log_x and (before := sum(int((c.steps <= 0).sum()) for e in contest.entries for c in e.curves)):
+        said.append(f"{before:,} points at 0 have no place on a logarithmic axis.")
+    return said + (_below(lines) if style.log_y else [])
+
+
+def _below(lines: Sequence[Line]) -> list[str]:
+    """What a logarithmic axis of values cannot show."""
+    if not any(len(line.centre.steps) for line in lines):
+        return []
+    if lowest(lines) is None:
+        return ["No value is above 0: the axis of values stays linear."]
+    said = []
+    if hidden := sum(int((line.centre.mean <= 0).sum()) for line in lines):
+        total = sum(int(np.isfinite(line.centre.mean).sum()) for line in lines)
+        said.append(f"{hidden:,} of {total:,} points drawn are 0 or below: gaps on a logarithmic axis.")
+    if any(((line.centre.low <= 0) & (line.centre.mean > 0)).any() for line in lines):
+        said.append("Where an interval reaches 0 or below, its band ends at the smallest value drawn.")
+    return said
+
+
+def _runs(count: int) -> str:
+    return f"{count:,} {'run' if count == 1 else 'runs'}"
+
+
+def _joined(seeds: Sequence[Points], log: bool) -> dict[str, Any]:
+    """Several seeds as one trace, with a gap after each: a figure of hundreds stays light."""
+    x, y = [], []
+    for seed in seeds:
+        x += [*seed.x.tolist(), None]
+        y += [*_shown(seed.y, log), None]
+    return {"x": x, "y": y}
+
+
+def _shown(values: Floats, log: bool) -> list[float | None]:
+    return nulls(np.where(values > 0, values, np.nan) if log else values)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
