@@ -49,8 +49,10 @@ VERBS = {
         "run",
         {"generative": "generative.evaluate:sample"},
     ),
-    "compare": Verb("compare [RUN ...]", "a table of runs", "nothing", {"": "core.report:compare"}),
-    "report": Verb("report", "curves and table as one HTML file", "nothing", {"": "core.report:report"}),
+    "compare": Verb("compare [RUN ...]", "a table of runs", "nothing", {"": "core.compare:main"}),
+    "report": Verb(
+        "report [RUN ...]", "curves and tables as one HTML file", "nothing", {"": "core.report:main"}
+    ),
     "dashboard": Verb(
         "dashboard", "the runs as live pages in a browser", "nothing", {"": "core.dashboard.app:main"}
     ),

@@ -70,6 +70,20 @@ class Entry:
         return np.array([curve.final for curve in self.scored], float)
 
     @cached_property
+    def faults(self) -> tuple[str, ...]:
+        """What stands against its curves: values that are no numbers, seeds that finished at different steps."""
+        said = []
+        if broken := sum(not np.isfinite(curve.values).all() for curve in self.curves):
+            said.append(
+                f"{broken} of {len(self.curves)} seeds told values that are no finite numbers: "
+                "not in the mean at these steps, and they leave no area."
+            )
+        ends = {curve.reached for curve in self.scored}
+        if len(ends) > 1:
+            said.append(f"its seeds finished at different steps, {min(ends):,} to {max(ends):,}.")
+        return tuple(said)
+
+    @cached_property
     def final(self) -> Interval | None:
         """Mean final score with its Student interval; None before a seed has finished."""
         return student_interval(self.scores) if len(self.scored) else None

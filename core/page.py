@@ -11,6 +11,7 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from core import figures
+from core.across import Across
 from core.comparison import Contest, Entry
 from core.formats import remarks, seeds
 from core.grouping import OWN_AFFAIR
@@ -27,7 +28,7 @@ POLICY = (
 WAYS = {True: "higher is better", False: "lower is better", None: "no better or worse"}
 
 
-def html(contests: Sequence[Contest], *, root: str) -> str:
+def html(contests: Sequence[Contest], *, root: str, together: Across | None = None) -> str:
     """The whole page. Every name in it is escaped."""
     colours = _colours(contests)
     sections = "".join(_section(i, contest, colours) for i, contest in enumerate(contests))

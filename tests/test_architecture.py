@@ -45,6 +45,7 @@ LAYERS = {
         {"fit"},
         {
             "cli",
+            "compare",
             "report",
             "launch",
             "dashboard/*",
