@@ -13,6 +13,7 @@ from core.dashboard.view import View
 
 SMOOTHEST = 25  # percent
 CHIPS = "compare-hidden"
+SMOOTHING = "compare-smoothing-label"
 DRAWN = {"seeds": "single seeds", "log_x": "log x", "log_y": "log y"}
 AXES = {"": "as recorded", "steps": "steps", "examples": "examples", "seconds": "seconds"}
 CENTRES = {"mean": "mean", "iqm": "IQM"}
@@ -84,18 +85,14 @@ def controls(shown: Shown, offered: Mapping[str, Sequence[str]]) -> Component:
 
 def chips(colours: Mapping[str, tuple[str, str]], hidden: Sequence[str]) -> dict[str, Any]:
     """Options and value of the checklist of entries."""
-    options = [
-        {
-            "value": label,
-            "label": html.Span(
-                [html.Span(className=f"dot {dash}", style={"--colour": colour}), html.Span(label)],
-                title=label,
-                className="entry",
-            ),
-        }
-        for label, (colour, dash) in colours.items()
-    ]
+    options = [{"value": label, "label": entry(label, *line)} for label, line in colours.items()]
     return {"options": options, "value": [label for label in colours if label not in hidden]}
+
+
+def entry(label: str, colour: str, dash: str) -> Component:
+    """An entry's name beside a piece of its line."""
+    line = html.Span(className=f"dot line-{dash}", style={"--colour": colour})
+    return html.Span([line, html.Span(label)], title=label, className="entry")
 
 
 FIELDS = (
@@ -155,7 +152,7 @@ def _dropdown(name: str, value: Any, options: Sequence[str], empty: str, multi: 
 
 
 def _input(name: str, value: Any, **more: Any) -> Component:
-    return dcc.Input(id=control_id(name), value=value, debounce=True, autoComplete="off", **more)
+    return dcc.Input(id=control_id(name), value=value, **{"debounce": True, "autoComplete": "off", **more})
 
 
 def _one_of(name: str, label: str, options: Mapping[str, str], value: str) -> Component:
@@ -173,16 +170,10 @@ def _options(options: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _smoothing(shown: Shown) -> Component:
-    marks = {percent: f"{percent} %" if percent else "none" for percent in (0, 5, 10, 15, 20, SMOOTHEST)}
-    slider = dcc.Slider(
-        0,
-        SMOOTHEST,
-        0.5,
-        value=shown.style.smoothing,
-        marks=marks,
-        id=control_id("smoothing"),
-        updatemode="mouseup",
+    slider = _input(
+        "smoothing", shown.style.smoothing, type="range", min=0, max=SMOOTHEST, step=0.5, debounce=0.2
     )
     return html.Div(
-        [html.Label("Smoothing", htmlFor=control_id("smoothing")), slider], className="control slide"
+        [html.Label("Smoothing", htmlFor=control_id("smoothing"), id=SMOOTHING), slider],
+        className="control slide",
     )

@@ -25,14 +25,14 @@ _gathered: weakref.WeakKeyDictionary[Watch, Gathered] = weakref.WeakKeyDictionar
 def layout(query: str, watch: Watch) -> Component:
     """The page as the URL's query says: its controls; the figures come when the browser's theme is known."""
     shown = from_query(Shown, query)
-    copy = html.Button("Copy link", id="compare-copy", type="button", n_clicks=0)
-    entries = dcc.Checklist([], [], id=CHIPS, inline=True, className="entries")
+    copy = html.Button("Copy link", id="compare-copy", type="button", n_clicks=0, className="button")
+    entries = dcc.Checklist([], [], id=CHIPS, inline=True)
     return html.Div(
         [
             html.Div([html.H1(TITLE), copy], className="heading"),
             look.ignored(shown),
             choices.controls(shown, _offered(shown, _of(watch))),
-            html.Fieldset([html.Legend("Entries"), entries], className="card chips-card"),
+            html.Fieldset([html.Legend("Entries"), entries], className="entries"),
             html.Div(id="compare-said", role="status"),
             html.Div(id="compare-body", className=f"contests columns-{shown.columns}"),
             dcc.Store(id="compare-drawn", data={}),
@@ -47,6 +47,12 @@ def register(app: Dash, watch: Watch) -> None:
         Output("compare-copy", "children"),
         Input("compare-copy", "n_clicks"),
         prevent_initial_call=True,
+    )
+
+    app.clientside_callback(
+        ClientsideFunction("compare", "percent"),
+        Output(choices.SMOOTHING, "children"),
+        Input(control_id("smoothing"), "value"),
     )
 
     @app.callback(
@@ -139,16 +145,17 @@ def _drawing(
     palette = sections.colours([part.contest for part in whole if part.contest])
     parts = [gathered.part(task, question, shown.hidden) for task in drawn]
     now = {sections.name_of(part.task): _signature(part, shown, dark, palette) for part in parts}
+    columns = shown.columns if len(parts) > 1 else "1"
     with_figure = [sections.name_of(part.task) for part in parts if part.contest]
-    same = there == with_figure and list(now) == list(before)
+    same = there == with_figure and [columns, *now] == list(before)
     made = {
-        sections.name_of(part.task): sections.pieces(part, shown, gathered, palette, dark)
+        sections.name_of(part.task): sections.pieces(part, shown, gathered, palette, dark, columns == "2")
         for part in parts
         if not same or now[sections.name_of(part.task)] != before.get(sections.name_of(part.task))
     }
-    body: list[Any] = [no_update, f"contests columns-{shown.columns if len(parts) > 1 else 1}"]
+    body: list[Any] = [no_update, f"contests columns-{columns}"]
     if not same:
-        body[0] = [sections.section(part, made[sections.name_of(part.task)], shown) for part in parts]
+        body[0] = sections.body([(part, made[sections.name_of(part.task)]) for part in parts], columns)
     patch = {
         kind: [made[of][piece] if same and of in made else no_update for of in there]
         for kind, piece in (("figures", "figure"), ("verdicts", "verdict"), ("tables", "table"))
@@ -160,7 +167,7 @@ def _drawing(
         "chips": [chips["options"] if fresh else no_update, chips["value"] if fresh else no_update],
         "said": _said(shown, gathered, len(records), wrong, len(tasks), len(drawn)),
         **patch,
-        "drawn": now if now != before else no_update,
+        "drawn": {columns: "", **now},
     }
 
 

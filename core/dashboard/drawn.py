@@ -25,6 +25,7 @@ LEGEND = {
     "itemclick": False,
     "itemdoubleclick": False,
 }
+MOST_NAMES = 16  # in a legend; more would leave no room for the lines, and the chips tell them too
 LONGEST = 60  # letters of a name in a legend
 NAMES = {"mean": "mean", "iqm": "interquartile mean"}
 
@@ -35,7 +36,6 @@ def figure(
     style: Style,
     colours: Mapping[str, tuple[str, str]],
     template: Mapping[str, Any],
-    background: str,
 ) -> dict[str, Any]:
     """Data and layout. `colours` has the colour and the dash of each label.
 
@@ -51,17 +51,18 @@ def figure(
         shapes, words = (
             (shapes, [{**w, "y": np.log10(contest.threshold)} for w in words]) if shown else ([], [])
         )
-    rows = sum(len(escape(line.entry.label)) + 12 for line in lines) // 70 + 1
     layout = {
         "template": template,
-        "paper_bgcolor": background,
-        "height": 330 + 20 * min(rows, 8),
         "margin": {"l": 64, "r": 24 if contest.threshold is None else 80, "t": 12, "b": 52},
         "hovermode": "x unified",
         "hoverlabel": {"namelength": LONGEST},
-        "showlegend": len(lines) <= 16,
+        "showlegend": len(lines) <= MOST_NAMES,
         "legend": LEGEND,
-        "xaxis": {"title": {"text": TITLES.get(axis, axis)}, **_scale(style.log_x), "hoverformat": ",.6~g"},
+        "xaxis": {
+            "title": {"text": TITLES.get(axis, axis), "standoff": 8},
+            **_scale(style.log_x),
+            "hoverformat": ",.6~g",
+        },
         "yaxis": {"title": {"text": escape(contest.metric)}, **_scale(log_y), "zeroline": False},
         "shapes": shapes,
         "annotations": words,
@@ -70,9 +71,16 @@ def figure(
     return {"data": data, "layout": layout}
 
 
+def legend_height(lines: Sequence[Line], narrow: bool) -> int:
+    """Pixels the legend takes from a figure: Plotly gives each name the room of the longest."""
+    longest = max([len(_short(line.entry.label)) for line in lines], default=0) + 14
+    in_a_row = max(1, (62 if narrow else 150) // longest)
+    return 20 * -(-len(lines) // in_a_row) if len(lines) <= MOST_NAMES else 0
+
+
 def _scale(log: bool) -> dict[str, Any]:
     return (
-        {"type": "log", "tickformat": "~s", "dtick": None} if log else {"type": "linear", "tickformat": "~s"}
+        {"type": "log", "tickformat": "~s", "dtick": "D2"} if log else {"type": "linear", "tickformat": "~s"}
     )
 
 

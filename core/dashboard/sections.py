@@ -10,7 +10,7 @@ from dash.development.base_component import Component
 from core import formats
 from core.aggregates import aggregate
 from core.comparison import Contest, Entry
-from core.dashboard import drawn, look
+from core.dashboard import choices, drawn, look
 from core.dashboard.choices import Shown
 from core.dashboard.gathered import Gathered, Part, Task
 from core.draws import draws
@@ -37,46 +37,51 @@ def name_of(task: Task) -> str:
     return blake2b(f"{task.suite}\x1f{task.name}".encode(), digest_size=6).hexdigest()
 
 
-def section(part: Part, parts: Mapping[str, Any], shown: Shown) -> Component:
-    """One task whole. `parts` are its figure, verdict and table."""
+def body(parts: Sequence[tuple[Part, Mapping[str, Any]]], columns: str) -> list[Component]:
+    """Every task's section; each with its table, or side by side with all tables below. The rest are its pieces."""
+    if columns == "1":
+        return [_section(part, pieces, [_table(part, pieces)]) for part, pieces in parts]
+    tables = [
+        html.Div([html.H3(part.task.name), _table(part, pieces)]) for part, pieces in parts if part.contest
+    ]
+    below = [html.Section([html.H2("In numbers"), *tables], className="card numbers")] if tables else []
+    return [*(_section(part, pieces, []) for part, pieces in parts), *below]
+
+
+def _section(part: Part, pieces: Mapping[str, Any], more: Sequence[Component]) -> Component:
     of, task, contest = name_of(part.task), part.task.name, part.contest
     head: list[Any] = [html.H2(task, id=f"compare-{of}")]
     label = look.aria(labelledby=f"compare-{of}")
     if contest is None:
         return html.Section([*head, look.empty(part.said)], className="card contest", **label)
     config: Any = {**look.GRAPH, "toImageButtonOptions": PICTURE}
-    graph = dcc.Graph(
-        id={"type": FIGURE, "of": of},
-        figure=parts["figure"],
-        config=config,
-    )
-    table = html.Div(parts["table"], id={"type": TABLE, "of": of})
-    return html.Section(
-        [
-            *head,
-            html.Div(parts["verdict"], id={"type": VERDICT, "of": of}),
-            html.Div(graph, role="img", **look.aria(label=f"{contest.metric} of {task}")),
-            html.Details([html.Summary("Table"), table], open=True),
-        ],
-        className="card contest",
-        **label,
-    )
+    graph = dcc.Graph(id={"type": FIGURE, "of": of}, figure=pieces["figure"], config=config)
+    figure = html.Div(graph, role="img", **look.aria(label=f"{contest.metric} of {task}"))
+    verdict = html.Div(pieces["verdict"], id={"type": VERDICT, "of": of})
+    return html.Section([*head, verdict, figure, *more], className="card contest", **label)
+
+
+def _table(part: Part, pieces: Mapping[str, Any]) -> Component:
+    return html.Div(pieces["table"], id={"type": TABLE, "of": name_of(part.task)}, className="numbers")
 
 
 PICTURE = {"format": "png", "filename": "curves", "scale": 2}
 
 
-def pieces(part: Part, shown: Shown, gathered: Gathered, palette: Colours, dark: bool) -> dict[str, Any]:
+def pieces(
+    part: Part, shown: Shown, gathered: Gathered, palette: Colours, dark: bool, narrow: bool
+) -> dict[str, Any]:
     """What changes in a task's section when its runs go on."""
     contest = part.contest
     if contest is None:
         return {}
     lines = gathered.lines(contest, shown.style)
     theme = look.DARK if dark else look.LIGHT
-    figure = drawn.figure(contest, lines, shown.style, palette, look.template(dark), theme["card"])
+    figure = drawn.figure(contest, lines, shown.style, palette, look.template(dark))
+    figure["layout"] |= {"paper_bgcolor": theme["card"], "height": 330 + drawn.legend_height(lines, narrow)}
     return {
         "figure": figure,
-        "verdict": _verdict(contest, drawn.notes(contest, lines, shown.style)),
+        "verdict": _verdict(contest, [*drawn.notes(contest, lines, shown.style), *formats.remarks(contest)]),
         "table": table(contest, shown, palette),
     }
 
@@ -86,9 +91,9 @@ def _verdict(contest: Contest, notes: Sequence[str]) -> list[Component]:
     claim, colon, facts = contest.verdict.partition(": ")
     outcome = "won" if " is better than " in contest.verdict else "open"
     return [
-        html.P(f"{contest.metric}, {WAYS[contest.higher_is_better]}{bar}", className="quiet"),
+        html.P(f"{contest.metric}, {WAYS[contest.higher_is_better]}{bar}", className="quiet measure"),
         html.P([html.B(claim), colon + facts], className=f"verdict {outcome}"),
-        *(html.P(note, className="quiet note") for note in [*notes, *formats.remarks(contest)]),
+        *(html.P(note, className="quiet note") for note in notes),
     ]
 
 
@@ -101,7 +106,7 @@ def table(contest: Contest, shown: Shown, palette: Colours) -> Component:
             row.insert(4, _iqm(entry))
     told: list[list[Any]] = [
         [
-            html.Span([_dot(*palette[entry.label]), entry.label], className="entry", title=entry.label),
+            choices.entry(entry.label, *palette[entry.label]),
             *row[1:],
         ]
         for row, entry in zip(rows, contest.entries, strict=True)
@@ -115,7 +120,3 @@ def _iqm(entry: Entry) -> str:
     found = aggregate([entry.scores], "iqm", draws("IQM", entry.label))
     ends = f" [{number(found.low)}, {number(found.high)}]" if len(entry.scores) > 1 else ""
     return f"{number(found.mean)}{ends}"
-
-
-def _dot(colour: str, dash: str) -> Component:
-    return html.Span(className=f"dot {dash}", style={"--colour": colour})

@@ -1,5 +1,5 @@
 "use strict";
-// The Compare page's one act in the browser itself: the address is the view, and a button copies it.
+// The Compare page's acts in the browser itself: the address is the view, and a button copies it.
 (function () {
   async function copy() {
     try {
@@ -9,5 +9,6 @@
       return "Copy it from the address bar";
     }
   }
-  window.dash_clientside = Object.assign({}, window.dash_clientside, { compare: { copy } });
+  const percent = (value) => (Number(value) ? `Smoothing: ${value} % of the axis` : "Smoothing: none");
+  window.dash_clientside = Object.assign({}, window.dash_clientside, { compare: { copy, percent } });
 })();
