@@ -1,0 +1,170 @@
+"""Every metric of a run as one small chart, those of one prefix in one figure. All pure."""
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.figures import COLOURS, nulls
+from core.jsonl import Floats
+from core.records import Series
+from core.tables import number
+
+MOST = 800  # points of one line: more than its pixels
+FEWEST = 100
+BUDGET = 120_000  # points of all lines of a page
+MARKED = 40  # a line of at most so many points shows each
+FIRST = ("eval", "final", "episode", "train", "loss", "policy", "value")  # prefixes, in this order
+LAST = ("time",)
+ALONE = "other"  # metrics without a prefix
+ACROSS = 3  # charts beside one another
+TALL, TITLE, GAP = 196, 30, 74  # pixels: a chart with its title and labels, the title, between two charts
+WIDE = 1160  # pixels the page gives a figure; wider ones only make the gaps wider
+LONGEST = 40  # letters of a metric's name over its chart
+
+Seeds = Mapping[str, Mapping[str, Series]]  # seed -> metric -> (steps, values)
+
+
+def grouped(metrics: Sequence[str], find: str = "") -> dict[str, list[str]]:
+    """prefix -> its metrics; those that hold every word of `find`."""
+    words = find.lower().split()
+    found: dict[str, list[str]] = {}
+    for metric in sorted(metrics):
+        if all(word in metric.lower() for word in words):
+            prefix, slash, _ = metric.partition("/")
+            found.setdefault(prefix if slash else ALONE, []).append(metric)
+    return dict(sorted(found.items(), key=lambda item: (*_place(item[0]), item[0])))
+
+
+def _place(prefix: str) -> tuple[int, int]:
+    if prefix in FIRST:
+        return 0, FIRST.index(prefix)
+    return (2, 0) if prefix in LAST else (1, 0)
+
+
+def extremes(values: Floats, most: int) -> NDArray[np.int64]:
+    """At most `most` indices of `values`, in order, that leave no spike and no gap out.
+
+    Equal stretches keep their least and greatest finite value, and one that is not finite; the ends stay.
+    """
+    count = len(values)
+    if count <= most:
+        return np.arange(count)
+    finite = np.isfinite(values)
+    stretches = (most - 2) // (2 if finite.all() else 3)
+    of = np.arange(count) * stretches // count
+    known = np.flatnonzero(finite)
+    order = known[np.lexsort((values[known], of[known]))]  # by stretch, then by value
+    border = np.flatnonzero(np.diff(of[order]))
+    least, greatest = order[np.r_[:0, 0, border + 1]], order[np.r_[border, len(order) - 1]]
+    gaps = np.flatnonzero(~finite)
+    gaps = gaps[np.unique(of[gaps], return_index=True)[1]]
+    ends = np.array([0, count - 1])
+    return np.unique(np.concatenate([ends, gaps, least, greatest] if len(known) else [ends, gaps]))
+
+
+def points_each(lines: int) -> int:
+    """Points of each line, of so many on one page."""
+    return int(np.clip(BUDGET // max(lines, 1), FEWEST, MOST))
+
+
+def colours(seeds: Sequence[str]) -> dict[str, str]:
+    """seed -> colour, in order."""
+    return {seed: COLOURS[i % len(COLOURS)] for i, seed in enumerate(seeds)}
+
+
+def figure(
+    metrics: Sequence[str], seeds: Seeds, ink: Mapping[str, str], template: Mapping[str, Any],
+    axis: str, *, most: int = MOST, revision: str = "",
+) -> dict[str, Any]:  # fmt: skip
+    """Charts of `metrics`, row by row; a line per seed. What a user zoomed stays while `revision` does."""
+    across = min(ACROSS, len(metrics))
+    rows = math.ceil(len(metrics) / across)
+    height = rows * TALL + 24
+    layout: dict[str, Any] = {
+        "template": dict(template),
+        "height": height,
+        "margin": {"l": 58, "r": 14, "t": 4, "b": 44, "autoexpand": False},
+        "showlegend": False,
+        "hovermode": "x unified",
+        "uirevision": revision,
+        "annotations": [],
+    }
+    data: list[dict[str, Any]] = []
+    inner, plot = height - 48, WIDE * across / ACROSS - 72
+    for k, metric in enumerate(metrics):
+        row, column = divmod(k, across)
+        wide = (plot - (across - 1) * GAP) / across
+        left = column * (wide + GAP) / plot
+        top = 1 - (row * TALL + TITLE) / inner
+        bottom = 1 - ((row + 1) * TALL - 36) / inner
+        place = str(k + 1) if k else ""
+        x_axis, y_axis = _axes(metric, place, (left, left + wide / plot), (max(bottom, 0.0), top), revision)
+        if k + across >= len(metrics):
+            x_axis["title"] = {"text": escape(axis.replace("_", " ")), "standoff": 4, "font": {"size": 11}}
+        layout[f"xaxis{place}"], layout[f"yaxis{place}"] = x_axis, y_axis
+        layout["annotations"] += _title(metric, seeds, left, left + wide / plot, top)
+        data += _lines(metric, place, seeds, ink, most)
+    return {"data": data, "layout": layout}
+
+
+def _axes(
+    metric: str, place: str, across: tuple[float, float], up: tuple[float, float], revision: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    common = {"uirevision": f"{revision} {metric}", "tickfont": {"size": 11}, "automargin": False}
+    return (
+        {**common, "domain": across, "anchor": f"y{place}", "nticks": 5, "tickformat": "~s"},
+        {
+            **common,
+            "domain": up,
+            "anchor": f"x{place}",
+            "nticks": 5,
+            "exponentformat": "e",
+            "zeroline": False,
+        },
+    )
+
+
+def _title(metric: str, seeds: Seeds, left: float, right: float, top: float) -> list[dict[str, Any]]:
+    """The metric's name and, for one seed, its newest value."""
+    common = {
+        "xref": "paper",
+        "yref": "paper",
+        "y": top,
+        "yanchor": "bottom",
+        "showarrow": False,
+        "yshift": 4,
+    }
+    name = {**common, "x": left, "xanchor": "left", "text": f"<b>{escape(short(metric))}</b>"}
+    name |= {"font": {"size": 12}, "hovertext": escape(metric)}
+    values = [of[metric][1] for of in seeds.values() if metric in of and len(of[metric][1])]
+    if len(seeds) > 1 or not values:
+        return [name]
+    newest = {**common, "x": right, "xanchor": "right", "text": number(float(values[0][-1]))}
+    return [name, {**newest, "font": {"size": 12}}]
+
+
+def _lines(metric: str, place: str, seeds: Seeds, ink: Mapping[str, str], most: int) -> list[dict[str, Any]]:
+    drawn = []
+    for seed, series in seeds.items():
+        if metric not in series:
+            continue
+        steps, values = series[metric]
+        kept = extremes(values, most)
+        drawn.append({
+            "type": "scatter", "x": steps[kept].tolist(), "y": nulls(values[kept]), "name": escape(seed),
+            "xaxis": f"x{place}", "yaxis": f"y{place}",
+            "mode": "lines+markers" if len(values) <= MARKED else "lines",
+            "line": {"color": ink[seed], "width": 1.6}, "marker": {"size": 4},
+            "hovertemplate": "%{y:.5~g}",
+        })  # fmt: skip
+    return drawn
+
+
+def short(name: str, longest: int = LONGEST) -> str:
+    """A name that is too long loses its middle: both ends tell names apart."""
+    half = (longest - 1) // 2
+    return name if len(name) <= longest else f"{name[:half]}…{name[-half:]}"
