@@ -57,6 +57,12 @@ VERBS = {
         "dashboard", "the runs as live pages in a browser", "nothing", {"": "core.dashboard.app:main"}
     ),
     "sync": Verb("sync [RUN ...]", "upload what was logged offline", "nothing", {"": "core.sync:sync"}),
+    "import": Verb(
+        "import DIR [DIR ...]",
+        "take in offline W&B runs made elsewhere",
+        "nothing",
+        {"": "core.importing:main"},
+    ),
     "bench": Verb(
         "bench SUITE [options]",
         "repeat a set of experiments",
@@ -70,12 +76,12 @@ VERBS = {
 
 def verbs(root: Path = ROOT) -> dict[str, Verb]:
     """The verbs that are built: with the doors whose function stands in its file."""
-    built = {}
-    for name, verb in VERBS.items():
-        doors = {suite: door for suite, door in verb.doors.items() if _stands(root, door)}
-        if doors:
-            built[name] = verb._replace(doors=doors)
-    return built
+    found = ((name, _built(root, verb)) for name, verb in VERBS.items())
+    return {name: verb for name, verb in found if verb.doors}
+
+
+def _built(root: Path, verb: Verb) -> Verb:
+    return verb._replace(doors={suite: door for suite, door in verb.doors.items() if _stands(root, door)})
 
 
 def _stands(root: Path, door: str) -> bool:
@@ -196,10 +202,9 @@ def dispatch(argv: list[str]) -> int:
         print(_version())
         return 0
     name, rest = argv[0], argv[1:]
-    built = verbs()
-    if name not in built:
-        raise UserError(f"unknown command {name!r}{nearest(name, built)}")
-    verb = built[name]
+    verb = _built(ROOT, VERBS[name]) if name in VERBS else None  # looking at all takes a while
+    if not verb or not verb.doors:
+        raise UserError(f"unknown command {name!r}{nearest(name, verbs())}")
     if rest[:1] in (["-h"], ["--help"]) and verb.by != "nothing":
         print(f"usage: lab {verb.usage}\n{verb.help}")
         return 0
