@@ -39,9 +39,7 @@ class Gate:
 
     baseline: str = ""  # what the candidate is held against
     candidate: str = ""  # what is judged
-    require_not_worse: bool = (
-        False  # exit 1 when the candidate is worse beyond chance, 3 when it cannot be said
-    )
+    require_not_worse: bool = False  # exit 1 when the candidate is worse beyond chance, 3 where it cannot say
     margin: str = "0"  # how much worse is allowed: in the metric's unit, or of the baseline's mean as 5%
 
 

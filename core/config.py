@@ -6,6 +6,7 @@ draws `--help`.
 """
 
 import dataclasses
+import importlib
 import re
 import types
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +14,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import tyro
 import yaml
 
 from core.errors import UserError
@@ -158,6 +158,7 @@ def _help(
     sections: Sequence[type], known: dict[str, Option], preset: dict[str, Any], prog: str, description: str
 ) -> None:
     """Print tyro's help, the preset's values as the defaults, and exit 0."""
+    tyro: Any = importlib.import_module("tyro")  # needed here alone, and slow to import
     shown: dict[str, Any] = {}
     for section in (*sections, _Shared):
         instance: Any = object.__new__(section)  # its own checks must not stop the help

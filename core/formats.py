@@ -61,7 +61,7 @@ def title(contest: Contest) -> str:
 
 
 def remarks(contest: Contest) -> list[str]:
-    """What the table leaves out, what its entries mix, and how far its intervals can be trusted."""
+    """What the table leaves out, and what its entries mix."""
     said = []
     if older := sum(entry.older for entry in contest.entries):
         runs = "run" if older == 1 else "runs"
@@ -71,9 +71,13 @@ def remarks(contest: Contest) -> list[str]:
             names = ", ".join(entry.mixed[:4]) + (", …" if len(entry.mixed) > 4 else "")
             said.append(f"{entry.label} mixes runs that differ in {names}; its n counts runs.")
         said += [f"{entry.label}: {fault}" for fault in entry.faults]
-    sizes = [len(entry.scored) for entry in contest.entries if len(entry.scored) > 1]
-    cautions = [caution("student", n) for n in sorted(set(sizes))]
-    return [*said, *[each for each in cautions if each][:1]]  # the fewest seeds are the worst case
+    return said
+
+
+def cautions(chosen: Sequence[Contest]) -> list[str]:
+    """How far the tables' intervals can be trusted, said once, of the fewest seeds among them."""
+    sizes = {len(e.scored) for contest in chosen for e in contest.entries if len(e.scored) > 1}
+    return [said for n in sorted(sizes) if (said := caution("student", n))][:1]
 
 
 def as_table(chosen: Sequence[Contest], together: Across | None = None) -> str:
@@ -106,7 +110,7 @@ def _blocks(
         )
         said = [tasks, *together.missing, together.verdict]
         blocks.append("\n".join([named, table, "", *said]))
-    return blocks
+    return [*blocks, *cautions(chosen)]
 
 
 def across_header(together: Across) -> tuple[str, ...]:
@@ -154,7 +158,8 @@ def as_json(chosen: Sequence[Contest], together: Across | None = None) -> str:
         }
         for contest in chosen
     ]
-    return _dumped({"tasks": tasks, "across": _plain_across(together) if together else None})
+    across = _plain_across(together) if together else None
+    return _dumped({"tasks": tasks, "across": across, "cautions": cautions(chosen)})
 
 
 def _dumped(told: Any) -> str:

@@ -89,11 +89,11 @@ def labels(entries: dict[Key, list[Record]], by: Sequence[str]) -> dict[Key, str
     found = {}
     for key in entries:
         algorithm, settings = key
-        rivals = [records[-1].config for other, records in entries.items() if other[0] == algorithm]
+        rivals = [records[0].config for other, records in entries.items() if other[0] == algorithm]
         if len(rivals) == 1:
             found[key] = algorithm
             continue
-        own = entries[key][-1].config
+        own = entries[key][0].config
         differing = [name for name in own if name not in OWN_AFFAIR and not same(rivals, name)]
         told = f"{algorithm} {' '.join(f'{name}={own[name]}' for name in differing)}"
         apart = len({tuple(str(rival.get(name)) for name in differing) for rival in rivals}) == len(rivals)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +72,16 @@ def series(raw: bytes, axis: str, key: str) -> tuple[Floats, Floats] | None:
     if len(steps) != rows:
         return None
     try:
-        return np.array([*map(float, steps)]), np.array([*map(float, values)])
+        return _floats(b" ".join(steps)), np.array([*map(float, values)])
     except ValueError:
         return None
+
+
+@lru_cache(maxsize=32)  # seeds of a group, and often all runs of a task, are evaluated at the same steps
+def _floats(words: bytes) -> Floats:
+    made = np.array([*map(float, words.split())])
+    made.flags.writeable = False
+    return made
 
 
 @cache
@@ -85,8 +92,8 @@ def _number_after(key: str) -> re.Pattern[bytes]:
 def last_with(raw: bytes, key: str, number: float) -> dict[str, Any]:
     """The last row in which `key` is the whole number `number`; {} when there is none."""
     word = f"{json.dumps(key)}: {number:.0f}".encode()
-    at = max(raw.rfind(word + b","), raw.rfind(word + b"}"))
-    if at < 0:
+    at = raw.rfind(word + b",")
+    if at < 0 and (at := raw.rfind(word + b"}")) < 0:
         return {}
     end = raw.find(b"\n", at)
     found = rows(raw[raw.rfind(b"\n", 0, at) + 1 : end if end >= 0 else len(raw)])
