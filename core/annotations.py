@@ -29,9 +29,11 @@ class Annotations:
 
 def read(folder: Path, run: Mapping[str, Any] | None = None) -> Annotations:
     """The annotations of the run in `folder`; what run.json says (`run`, read here if not given) without any."""
-    told = jsonl.load(folder / NAME)
-    if not told:
-        told = dict(jsonl.load(folder / "run.json") if run is None else run)
+    return said(jsonl.load(folder / NAME) or (jsonl.load(folder / "run.json") if run is None else run))
+
+
+def said(told: Mapping[str, Any]) -> Annotations:
+    """The tags and notes in a JSON object; what is neither text nor a list of it is passed over."""
     tags, notes = told.get("tags"), told.get("notes")
     kept = [tag for tag in tags if isinstance(tag, str) and tag] if isinstance(tags, list) else []
     return Annotations(tuple(dict.fromkeys(kept)), notes if isinstance(notes, str) else "")

@@ -50,7 +50,11 @@ class Options:
 
 def make(root: str | Path) -> Dash:
     """The whole application over a folder of runs."""
-    watch = Watch(root)
+    return build(Watch(root))
+
+
+def build(watch: Watch) -> Dash:
+    """The whole application over the runs of a watch."""
     app = Dash(
         "core.dashboard",
         assets_folder=str(Path(__file__).parent / "assets"),
@@ -64,7 +68,7 @@ def make(root: str | Path) -> Dash:
         enable_mcp=False,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
-    app.layout = _shell
+    app.layout = lambda: _shell(watch.refresh())
     _register(app, watch)
     for page in PAGES:
         page.register(app, watch)
@@ -72,7 +76,7 @@ def make(root: str | Path) -> Dash:
     return app
 
 
-def _shell() -> Component:
+def _shell(version: int) -> Component:
     """What stands around every page."""
     links = [look.link(page.TITLE, page.PATH, id=f"to-{page.__name__.rpartition('.')[2]}") for page in PAGES]
     switch = html.Button(
@@ -87,7 +91,7 @@ def _shell() -> Component:
             html.Main(id="page", tabIndex=-1),
             dcc.Location(id="url", refresh=False),
             dcc.Interval(id="tick", interval=1000),
-            dcc.Store(id="version"),
+            dcc.Store(id="version", data=version),
             dcc.Store(id="query", data=""),
             dcc.Store(id="place"),
             dcc.Store(id="dark"),
@@ -156,7 +160,9 @@ def main(argv: Sequence[str]) -> int:
         raise UserError(f"--port {options.port} is no port; choose one from 1024 to 65535")
     if Path(options.root).exists() and not Path(options.root).is_dir():
         raise UserError(f"--root {options.root} is a file; it should be the folder that holds the runs")
-    server = bind(make(options.root), options.port)
+    watch = Watch(options.root)
+    server = bind(build(watch), options.port)
+    threading.Thread(target=_read_ahead, args=(watch,), daemon=True).start()  # while the browser comes up
     url = f"http://{HOST}:{server.port}/"
     taken = f" (port {PORT} is taken)" if options.port is None and server.port != PORT else ""
     print(f"{options.root} at {url}{taken}; Ctrl-C ends it", flush=True)
@@ -169,6 +175,13 @@ def main(argv: Sequence[str]) -> int:
     finally:
         server.server_close()
     return 0
+
+
+def _read_ahead(watch: Watch) -> None:
+    """Read what the Overview will ask for."""
+    watch.refresh()
+    for record in watch.records():
+        record.last(), record.config, record.annotations
 
 
 def bind(app: Dash, port: int | None) -> BaseWSGIServer:

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
@@ -12,7 +13,10 @@ import numpy as np
 from core import jsonl
 from core.records import Series
 
-TAIL = 1 << 16  # bytes at the end of metrics.jsonl that tell a run's last values
+TAILS = (
+    1 << 13,
+    1 << 18,
+)  # bytes at the end of metrics.jsonl that tell a run's last values; more for long rows
 SEAM = 64  # bytes before the place that was reached; when they change, the file was cut and written anew
 
 T = TypeVar("T")
@@ -61,7 +65,7 @@ class Growing:
         self._lock = threading.Lock()
         self._all: _Kept | None = None  # every metric, once someone asked for all
         self._each: dict[str, _Kept] = {}  # metrics asked for by name
-        self._tail: tuple[Stamp | None, dict[str, Any], int] = (None, {}, 0)
+        self._tail: tuple[Stamp | None, dict[str, Any]] = (None, {})
 
     def columns(self) -> dict[str, Series]:
         """As `Record.columns`."""
@@ -83,9 +87,9 @@ class Growing:
         with self._lock:
             if self._tail[0] != now:
                 values: dict[str, Any] = {}
-                for row in jsonl.rows(_end(self._path)):
+                for row in _last_rows(self._path):
                     values.update(row)
-                self._tail = now, values, 0
+                self._tail = now, values
             return self._tail[1]
 
     def _read_on(self, kept: _Kept, metric: str | None) -> None:
@@ -139,11 +143,13 @@ def _whole(raw: bytes) -> bytes:
     return raw if end == len(raw) or jsonl.rows(raw[end:]) else raw[:end]
 
 
-def _end(path: Path) -> bytes:
+def _last_rows(path: Path) -> list[dict[str, Any]]:
     """The file's last rows. A first line that is cut is no JSON, and passed over."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
-            return file.read()
-    except OSError:
-        return b""
+    rows: list[dict[str, Any]] = []
+    with suppress(OSError), path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        for tail in TAILS:
+            file.seek(max(0, size - tail))
+            if rows := jsonl.rows(file.read()):
+                break
+    return rows

@@ -22,8 +22,18 @@ GRAPH: dict[str, Any] = {"displaylogo": False, "responsive": True, "modeBarButto
 
 def chip(status: str, count: int | None = None) -> Component:
     """A run's state, told by its word and, besides, by a coloured dot."""
-    told = status if count is None else f"{count} {status}"
-    return html.Span(told, className=f"chip {status if status.isalpha() else ''}")
+    return html.Span(status if count is None else f"{count} {status}", className=chip_class(status))
+
+
+def chip_class(status: str) -> str:
+    """The class of a state; a word that is none gets no class of its own."""
+    return f"chip {status}" if status.isalpha() and status.isascii() else "chip"
+
+
+def act(words: Node, name: str, of: str = "", **more: Any) -> Component:
+    """A button that puts {act: name, of} into Store "act" when pressed; no callback of its own is needed."""
+    given: dict[str, Any] = {"type": "button", "data-act": name, "data-of": of, **more}
+    return html.Button(words, **given)
 
 
 def empty(message: str) -> Component:

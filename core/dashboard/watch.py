@@ -31,6 +31,7 @@ class _Files:
         self.metrics = Growing(path / "metrics.jsonl", axis)
         self.summary = Loaded(path / "summary.json", jsonl.load)
         self.config = Loaded(path / "config.yaml", _config)
+        self.annotated = Loaded(path / annotations.NAME, jsonl.load)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ class Live(Record):
     @property
     def annotations(self) -> Annotations:
         """Tags and notes, as people last left them."""
-        return annotations.read(self.path, self.run)
+        return annotations.said(self.files.annotated() or self.run)
 
     def columns(self) -> dict[str, Series]:
         """metric -> (steps, values)."""

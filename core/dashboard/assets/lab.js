@@ -67,6 +67,12 @@
     const button = event.target.closest && event.target.closest("[data-act]");
     if (button) set("act", { act: button.dataset.act, of: button.dataset.of || "", count: ++count });
   });
+  document.addEventListener("keydown", (event) => {
+    const open = event.key === "Escape" && document.querySelector('[data-act="close"]');
+    if (open) open.click();
+  });
 
-  window.dash_clientside = Object.assign({}, window.dash_clientside, { lab: { start, address, theme } });
+  window.dash_clientside = Object.assign({}, window.dash_clientside, {
+    lab: Object.assign({}, (window.dash_clientside || {}).lab, { start, address, theme }),
+  });
 })();
