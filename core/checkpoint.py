@@ -6,7 +6,10 @@ and a SHA-256 over both, so a truncated or altered file is refused by name.
 
 import hashlib
 import json
+import math
 import os
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +67,57 @@ def load(path: Path) -> State:
         raise UserError(f"checkpoint {path} was altered: its contents do not match its checksum")
     state: State = _restore(json.loads(header["tree"]), tensors)
     return state
+
+
+def part(path: Path, without: Collection[str], limit: int) -> State | None:
+    """What is in a checkpoint but for the branches of these names, which become None; the rest stays unread.
+
+    Unlike ``load`` it cannot check the sum, which is over everything.
+
+    Args:
+        limit: bytes of tensors at most; None is returned where there are more.
+
+    Raises:
+        UserError: the file is missing or truncated.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tree = _pruned(json.loads((file.metadata() or {}).get("tree", "{}")), without)
+            names = sorted(_names(tree))
+            if sum(_bytes(file.get_slice(name)) for name in names) > limit:
+                return None
+            state: State = _restore(tree, {name: file.get_tensor(name) for name in names})
+    except FileNotFoundError:
+        raise UserError(f"no checkpoint at {path}") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(
+            f"checkpoint {path} is truncated or not a checkpoint ({_first_line(error)})"
+        ) from None
+    return state
+
+
+def _pruned(tree: Any, without: Collection[str]) -> Any:
+    if isinstance(tree, list):
+        return [_pruned(value, without) for value in tree]
+    if isinstance(tree, dict):
+        return {key: None if key in without else _pruned(value, without) for key, value in tree.items()}
+    return tree
+
+
+def _names(tree: Any) -> Iterator[str]:
+    """Of the tensors a stripped tree stands for."""
+    if isinstance(tree, list):
+        for value in tree:
+            yield from _names(value)
+    elif isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from [value] if key in (_ARRAY, _TENSOR) else _names(value)
+
+
+def _bytes(piece: Any) -> int:
+    """Of a tensor in a file, at most; no element is wider than eight bytes."""
+    digits = re.search(r"\d+", str(piece.get_dtype()))
+    return math.prod(piece.get_shape()) * (-(-int(digits[0]) // 8) if digits else 1)
 
 
 def _strip(tree: Any, tensors: dict[str, Tensor]) -> Any:

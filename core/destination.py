@@ -32,6 +32,7 @@ class WandB:
     wandb_tags: tuple[str, ...] = ()  # W&B tags (WANDB_TAGS, separated by commas)
     wandb_notes: str = ""  # W&B notes (WANDB_NOTES)
     wandb_dir: str = ""  # where the W&B files lie (WANDB_DIR, else in the run's own folder)
+    wandb_model_mb: float = 100.0  # a trained model up to so many MB goes to W&B as an artifact; 0: none does
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Destination:
     tags: tuple[str, ...]
     notes: str
     dir: str
+    model_mb: float = WandB.wandb_model_mb
 
     def line(self, folder: Path) -> str:
         """The first line of a run: where it is recorded and how to change that."""
@@ -79,6 +81,7 @@ def resolve(options: WandB, environment: Mapping[str, str] = os.environ) -> Dest
         tags=tuple(options.wandb_tags) or tags,
         notes=chosen("wandb_notes", "WANDB_NOTES"),
         dir=chosen("wandb_dir", "WANDB_DIR"),
+        model_mb=options.wandb_model_mb,
     )
 
 

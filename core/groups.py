@@ -41,7 +41,7 @@ def lay(
         raise _refused(root, error) from None
     config = {key: value for key, value in settings.items() if key not in ("seed", "seeds")}
     where = {"mode": to.mode, "project": to.project, "entity": to.entity, "group": to.group or path.name,
-             "name": to.name or path.name, "dir": to.dir, "synced": False}  # fmt: skip
+             "name": to.name or path.name, "dir": to.dir, "model_mb": to.model_mb, "synced": False}  # fmt: skip
     try:
         folders = []
         for seed in seeds:
@@ -64,6 +64,10 @@ def reopened(folder: Path, seeds: Sequence[int], step: int) -> tuple[list[RunFol
         UserError: there is none, or it is not at `step`.
     """
     chosen = newest_common([folder / str(seed) for seed in seeds])
+    if any(whole.get("model") for _, whole in chosen):
+        raise UserError(
+            f"{folder} holds a trained model alone, not what training goes on from; use `lab eval` or `lab sample`"
+        )
     if any(whole["step"] != step for _, whole in chosen):
         raise UserError(f"{folder} resumes at step {chosen[0][1]['step']}, not at {step}")
     with room(folder):

@@ -2,19 +2,24 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import wandb
 
-from core.destination import PATIENCE, Destination
+from core import annotations
+from core.destination import PATIENCE, Destination, within
+from core.measures import higher_is_better
 from core.media import edges
 from core.mirrors import FINISHING
+from core.model import Model, shelf
 from core.run_folder import RunFolder
 
 TOLD = ("suite", "algorithm", "task", "seed", "versions", "git_commit", "facts")  # of run.json, to W&B
+MOST_ROWS = 20_000  # of a table, the newest
+NOT_NUMBERS = ("NaN", "Infinity", "-Infinity")  # as the media index has them
 
 
 def reset() -> None:
@@ -27,38 +32,53 @@ class Mirror:
 
     def __init__(self, folder: RunFolder, to: Destination, config: Mapping[str, Any], again: bool) -> None:
         """Open it; `again` continues a run that was online, and writes one afresh that was not."""
-        self._folder, self._axis = folder, str(folder.run["axis"])
+        self._folder, self._axis, self._online = folder, str(folder.run["axis"]), to.mode == "online"
         record = folder.run["wandb"]
         home = Path(to.dir or folder.path).resolve()
         for earlier in (home / "wandb").glob(f"offline-run-*-{record['id']}"):
             shutil.rmtree(earlier)
         kept = again and record["mode"] == "online" == to.mode  # the server still has what it was told
+        said = annotations.read(folder.path, folder.run)
         self._run = wandb.init(
             mode="online" if to.mode == "online" else "offline", dir=str(home), id=record["id"],
             project=record["project"], entity=record["entity"] or None, group=record["group"],
             name=f"{record['name']}-{folder.run['seed']}", job_type=folder.run["job_type"],
-            tags=folder.run["tags"], notes=folder.run["notes"] or None, reinit="create_new",
+            # what people wrote on the server stays, unless something is said anew
+            tags=None if kept else said.tags, notes=(to.notes if kept else said.notes) or None, reinit="create_new",
             resume="allow" if kept else None, config={**config, **{key: folder.run[key] for key in TOLD}},
             settings=wandb.Settings(
                 console="off", silent=True, disable_git=True, save_code=False, init_timeout=PATIENCE,
-                finish_timeout=FINISHING, x_transaction_log_flush_interval=1, x_disable_stats=True,
+                finish_timeout=FINISHING, finish_timeout_raises=True, x_transaction_log_flush_interval=1,
+                x_disable_stats=True,
             ),
         )  # fmt: skip
         self._run.define_metric(self._axis)
         self._run.define_metric("*", step_metric=self._axis)
+        if kept and (new := set(said.tags) - set(self._run.tags or ())):
+            self._run.tags = (*(self._run.tags or ()), *sorted(new))
         where = os.path.relpath(self._run.settings.sync_dir, folder.path.resolve())
         folder.update(wandb={**record, "mode": to.mode, "run": where, "synced": False})
         self._known = self._run.starting_step  # rows the server has, perhaps past the point resumed from
+        self._defined: set[str] = set()
+        self._tables: dict[str, tuple[list[str], list[Iterable[Any]]]] = {}  # columns, rows
         for kind, item in folder.replay() if again else ():
             self.tell(kind, item)
+        for told in folder.run.get("alerts", []) if again and not kept else ():
+            if told["mode"] != "online":  # that server has it
+                self.alert(told["title"], told["text"])
 
     def tell(self, kind: str, item: Mapping[str, Any]) -> None:
         """One row of metrics, or one entry of the media index; each is one row of W&B's history.
 
-        A map is passed over: W&B draws none, and the picture of its numbers is told.
+        A map is passed over: W&B draws none, and the picture of its numbers is told. A table waits for the end: it
+        goes up as an artifact, for each of which wandb asks the server and waits.
         """
-        if kind == "media" and item["kind"] == "map":
+        if kind == "media" and item["kind"] in ("map", "table"):
+            if item["kind"] == "table":
+                self._remember(item)
             return
+        if kind == "row":
+            self._define(item)
         if self._known > 0:
             self._known -= 1
             return
@@ -77,6 +97,53 @@ class Mirror:
         """Values beside the metrics."""
         self._run.summary.update(dict(values))
 
-    def finish(self, exit_code: int) -> None:
-        """Close it."""
+    def alert(self, title: str, text: str) -> None:
+        """Something went wrong: W&B tells its people, by mail or Slack as they chose."""
+        self._run.alert(title, text, level="ERROR")
+
+    def finish(self, exit_code: int, models: Sequence[Model]) -> None:
+        """Hand in the tables and the models, and close it."""
+        failed: list[Exception] = []
+
+        def hand_in() -> bool:
+            try:
+                self._hand_in(models)
+            except Exception as error:
+                failed.append(error)
+            return True
+
+        if not within(FINISHING, hand_in):  # it asks the server, and waits for the answer
+            raise TimeoutError(f"the server takes no artifact within {FINISHING} s")
+        if failed:
+            raise failed[0]
         self._run.finish(exit_code=exit_code)
+        if self._online:
+            shutil.rmtree(shelf(self._folder.path), ignore_errors=True)
+
+    def _hand_in(self, models: Sequence[Model]) -> None:
+        for name, (columns, rows) in self._tables.items():
+            self._run.summary.update(
+                {name: wandb.Table(columns=[self._axis, *columns], data=rows[-MOST_ROWS:])}
+            )
+        for model in models:
+            # model-<id> as other tools name it: one artifact per run, a version per model
+            artifact = wandb.Artifact(f"model-{self._run.id}", "model", metadata=model.about)
+            for path in sorted(path for path in model.folder.rglob("*") if path.is_file()):
+                name = path.relative_to(model.folder).as_posix()
+                artifact.add_file(str(path), name, policy="immutable", skip_cache=True)  # no second copy
+            self._run.log_artifact(artifact, aliases=list(model.aliases))
+
+    def _remember(self, entry: Mapping[str, Any]) -> None:
+        """Rows of a table, those of an earlier step above; what is no number is empty: a column has one type."""
+        _, rows = self._tables.setdefault(entry["name"], (list(entry["columns"]), []))
+        rows += [
+            [entry[self._axis], *(None if x in NOT_NUMBERS else x for x in row)] for row in entry["rows"]
+        ]
+
+    def _define(self, row: Mapping[str, Any]) -> None:
+        """Of a score W&B's own table shows the best and the last value."""
+        for name in row.keys() - self._defined:
+            self._defined.add(name)
+            if name.startswith("eval/") and (up := higher_is_better(name)) is not None:
+                best = "max,last" if up else "min,last"
+                self._run.define_metric(name, step_metric=self._axis, summary=best)

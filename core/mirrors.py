@@ -1,7 +1,7 @@
 """The W&B runs of a group, held so that whatever happens to them training goes on and they end whole."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +9,12 @@ from typing import Any, Protocol
 
 from core.config import read_yaml
 from core.destination import Destination, within
+from core.errors import UserError
+from core.model import Model, TooLarge, models
 from core.run_folder import RunFolder
 
-FINISHING = 8  # seconds a W&B run may take to send its last rows; what is then left stays on disk
+FINISHING = 8  # seconds a W&B run may take to send its last rows; after that it is written anew, offline
+LONGEST_TITLE = 63  # characters of an alert's title that wandb takes
 
 
 class Run(Protocol):
@@ -19,7 +22,8 @@ class Run(Protocol):
 
     def tell(self, kind: str, item: Mapping[str, Any]) -> None: ...
     def summarise(self, values: Mapping[str, Any]) -> None: ...
-    def finish(self, exit_code: int) -> None: ...
+    def alert(self, title: str, text: str) -> None: ...
+    def finish(self, exit_code: int, models: Sequence[Model]) -> None: ...
 
 
 class Mirrors:
@@ -73,12 +77,25 @@ class Mirrors:
         if run := self._runs[i]:
             self._guard(i, lambda: run.summarise(values))
 
+    def alert(self, i: int, text: str) -> None:
+        """Say on W&B that something went wrong. It stands in run.json too: rewriting W&B's copy keeps it."""
+        if self._to.mode == "disabled":
+            return
+        told, run = self._folders[i].run, self._runs[i]
+        title = f"{told['algorithm']} on {told['task']}, seed {told['seed']}"[:LONGEST_TITLE]
+        alert = {"title": title, "text": text, "mode": self._to.mode if run else "offline"}
+        with suppress(UserError):  # on a full disk it is still said
+            self._folders[i].update(alerts=[*told.get("alerts", []), alert])
+        if run:
+            self._guard(i, lambda: run.alert(title, text))
+
     def finish(self, i: int, exit_code: int) -> None:
-        """Close one run."""
+        """Close one run, its models with it."""
         if i in self._lost:
             self._lost[i] = exit_code
         if run := self._runs[i]:
-            self._guard(i, lambda: run.finish(exit_code), exit_code)
+            found = self._models(i)
+            self._guard(i, lambda: run.finish(exit_code, found), exit_code)
             self._runs[i] = None
 
     def mend(self) -> None:
@@ -95,6 +112,16 @@ class Mirrors:
         run = self._runs[i] = self._begin(self._folders[i], self._to, config, again)
         if self._summaries[i]:
             run.summarise(self._summaries[i])
+
+    def _models(self, i: int) -> list[Model]:
+        """What of the checkpoints W&B gets; a model too large for it, or a broken one, costs one line."""
+        try:
+            return models(self._folders[i], self._to.model_mb) if self._to.model_mb > 0 else []
+        except TooLarge as error:
+            self._say(f"the model stays on disk, W&B does not get it: {error} (--wandb-model-mb)")
+        except (UserError, OSError, KeyError) as error:
+            self._say(f"W&B gets no model: {one_line(error)}")
+        return []
 
     def _guard(self, i: int, tell: Callable[[], object], exit_code: int = 0) -> None:
         """Whatever wandb raises, training goes on; one failure is the end of all its runs in this process."""

@@ -95,6 +95,8 @@ class Group:
         before = folders[0].run["wandb"]
         if wandb.wandb == "auto" and before["mode"] != "online":
             wandb = replace(wandb, wandb=before["mode"])
+        if wandb.wandb_model_mb == AUTO.wandb_model_mb:
+            wandb = replace(wandb, wandb_model_mb=before.get("model_mb", AUTO.wandb_model_mb))
         to = resolve(wandb)
         group = cls(Path(folder), folders, to, quiet)
         group._began -= seconds
@@ -103,12 +105,20 @@ class Group:
         group.say(f"continuing {group.path.name} at {group.axis} {step}")
         if changed := provenance.changed(folders[0].run):
             group.say(f"not as when the run began: {changed}; the same numbers are not promised")
+        killed = [i for i, opened in enumerate(folders) if opened.run["status"] == "running"]
         for last, opened in zip(group._last, folders, strict=True):
             for kind, item in opened.replay():
                 last.update(item if kind == "row" else {})
             again = [*opened.run.get("resumed", []), {"step": step, "at": now(), "command": list(command)}]
-            opened.update(**{**session(), "started": opened.run["started"]}, status="running", resumed=again)
+            said = {
+                "tags": [*dict.fromkeys([*opened.run["tags"], *to.tags])],
+                "notes": to.notes or opened.run["notes"],
+            }
+            kept = {**session(), "started": opened.run["started"], "status": "running"}
+            opened.update(**kept, **said, resumed=again)
         group._wandb.open(again=True)
+        for i in killed:
+            group._wandb.alert(i, f"crashed: its process was gone; it goes on from {group.axis} {step}")
         return group
 
     @classmethod
@@ -184,6 +194,14 @@ class Group:
             files = {"file": f"media/{path.name}", "ground": f"media/{shared.name}"}
             self._note(i, step, {"kind": "map", "name": name, **files})
 
+    def table(self, step: int, name: str, tables: Sequence[Mapping[str, Array]]) -> None:
+        """A table for each live seed that has one, from its columns [N]. W&B gets a run's tables of one name as one."""
+        for i in self._live():
+            if tables[i]:
+                columns = [to_numpy(column).tolist() for column in tables[i].values()]
+                rows = [list(row) for row in zip(*columns, strict=True)]
+                self._note(i, step, {"kind": "table", "name": name, "columns": [*tables[i]], "rows": rows})
+
     def checkpoint(self, step: int, states: States, *, best: bool | Sequence[bool] = False) -> None:
         """Save the state of every live seed; `best` says of each whether it is also the best so far.
 
@@ -242,6 +260,8 @@ class Group:
         with suppress(UserError):  # on a full disk the rest must still be closed
             self._folders[i].summarise({**self._last[i], **self._extra[i]})
             self._folders[i].update(status=status, ended=now(), seconds=round(self.seconds, 3), error=error)
+        if error:
+            self._wandb.alert(i, f"{status}: {error}")
         self._wandb.finish(i, exit_code)
         self._folders[i].close()
 

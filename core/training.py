@@ -4,7 +4,7 @@ Whenever the process is killed, what goes on from its newest checkpoint ends wit
 """
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,27 @@ Check: TypeAlias = Callable[[], None]
 
 Evaluate: TypeAlias = Callable[[int, bool, Check], Mapping[str, Array]]
 """Step, whether it is the last time, and what to call now and then, to scores: ``eval/*`` to ``[seed]``, and to more
-axes what only the summary keeps. Must leave training as it was, also when stopped."""
+axes what only the summary keeps; ``episodes/*`` to ``[seed, episode]``. Must leave training as it was, also when
+stopped."""
+
+
+EPISODES = (
+    "episodes"  # `episodes/*` of the scores, [seed, episode], are the columns of the table of that name
+)
+
+
+def columns_of(name: str, scores: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores that are columns of the table `name`, by the columns' names."""
+    return {key.removeprefix(f"{name}/"): v for key, v in scores.items() if key.startswith(f"{name}/")}
+
+
+def final(scores: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """One seed's last scores as its summary keeps them: `eval/*` as `final/*`."""
+    return {
+        name.replace("eval/", "final/"): value.tolist()
+        for name, value in scores.items()
+        if not name.startswith(f"{EPISODES}/")
+    }
 
 
 class Learning(Protocol):
@@ -120,8 +140,7 @@ class Training:
         self._checkpoint(self._better(scores))  # before its row is written: killed here, it scores again
         self._log(scores)
         for k in np.flatnonzero(self.group.alive).tolist():
-            final = {name.replace("eval/", "final/"): to_numpy(v)[k].tolist() for name, v in scores.items()}
-            self.group.summary(k, final)
+            self.group.summary(k, final({name: to_numpy(v)[k] for name, v in scores.items()}))
         self.group.finish()
         return 0 if self.group.alive.all() else 1
 
@@ -157,6 +176,9 @@ class Training:
 
     def _log(self, scores: Mapping[str, Array]) -> None:
         self.group.log(self.at, {name: value for name, value in scores.items() if value.ndim == 1})
+        columns = columns_of(EPISODES, scores)
+        tables = [{name: to_numpy(v)[k] for name, v in columns.items()} for k in range(len(self.best))]
+        self.group.table(self.at, EPISODES, tables)
         self.learning.look(self.group, self.at)
 
     def _better(self, scores: Mapping[str, Array]) -> NDArray[np.bool_]:

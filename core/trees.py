@@ -57,12 +57,15 @@ def states_of(parts: Mapping[str, Stateful], **more: Sequence[Any]) -> list[dict
 def load_states(parts: Mapping[str, Stateful], states: Sequence[Mapping[str, Any]]) -> None:
     """Give every part its own state back, out of what ``states_of`` gathered.
 
+    A part whose state is None stays as it is: core/model.py leaves out what is not needed to act.
+
     Raises:
         UserError: the states lack something: they were written by another version.
     """
     for name, part in parts.items():
         try:
-            part.load_state_dict([state[name] for state in states])
+            if None not in (found := [state[name] for state in states]):
+                part.load_state_dict(found)
         except KeyError as missing:
             raise UserError(
                 f"the checkpoint has no {missing}: it was written by another version of the lab"

@@ -17,8 +17,8 @@ from core.media import GAP, grid, write_png
 from core.noise import mix
 from core.records import Record, find
 from core.run_folder import load as load_checkpoint
+from core.run_folder import newest_common
 from core.statistics import student_interval
-from core.tracking import Group
 from generative.build import trainer_of
 from generative.data import held_still
 from generative.data import load as load_data
@@ -117,7 +117,7 @@ def load(query: str | Sequence[Record], root: str = "runs", checkpoint: Which = 
 def _states(records: Sequence[Record], checkpoint: Which) -> list[dict[str, Any]]:
     if checkpoint == "best":
         return [load_checkpoint(record.path / "checkpoints" / "best.safetensors")[1] for record in records]
-    return Group.restore(records[0].path.parent, [record.seed for record in records])[1]
+    return [whole["state"] for _, whole in newest_common([record.path for record in records])]
 
 
 def main(records: Sequence[Record], argv: Sequence[str]) -> int:

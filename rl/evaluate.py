@@ -14,9 +14,9 @@ from core.errors import UserError
 from core.noise import Chance, State, mix
 from core.records import Record, find
 from core.run_folder import load as load_checkpoint
+from core.run_folder import newest_common
 from core.statistics import student_interval
 from core.tables import number, text
-from core.tracking import Group
 from rl.agent import Agent, Tabular
 from rl.build import agent_of
 from rl.environments import Envs, make
@@ -114,8 +114,8 @@ def _saved(record: Record, checkpoint: Which) -> tuple[int, State]:
         return load_checkpoint(record.path / "checkpoints" / "best.safetensors")
     if not any((record.path / "checkpoints").glob("*.safetensors")):
         raise UserError(f"{record.id} has no checkpoint yet")
-    step, states = Group.restore(record.path.parent, [int(record.path.name)])
-    return step, states[0]
+    ((_, whole),) = newest_common([record.path])
+    return int(whole["step"]), whole["state"]
 
 
 class Assessed(NamedTuple):

@@ -13,6 +13,7 @@ from core.averages import Averages
 from core.noise import Chance, State, States
 from core.sessions import Cadence
 from core.tracking import FATAL, Group
+from core.training import EPISODES, columns_of, final
 from rl.agent import Array, Memory
 from rl.exploration import epsilon_greedy
 from rl.playing import Scores
@@ -128,8 +129,7 @@ class Recorder:
         self._record()
         if self.alive:
             found = self._score(last=True)
-            final = {name.replace("eval/", "final/"): value.tolist() for name, value in found.items()}
-            self.group.summary(self.index, final)
+            self.group.summary(self.index, final(found))
 
     def _record(self) -> None:
         """Write what gathered since the last row."""
@@ -150,6 +150,9 @@ class Recorder:
             best = {"value": self.best, "step": self.step}
             self.group.summary(self.index, {"best": {"eval/return": best}})
         self._write({name: value for name, value in found.items() if value.ndim == 0})
+        tables: list[Mapping[str, Any]] = [{} for _ in self.group.seeds]
+        tables[self.index] = columns_of(EPISODES, found)
+        self.group.table(self.step, EPISODES, tables)
         return found
 
     def _write(self, row: Mapping[str, Any]) -> None:

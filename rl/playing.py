@@ -11,7 +11,7 @@ from rl.agent import Array, Policy, Tabular
 from rl.environments import Envs
 from rl.planning import finite_horizon_optimum, finite_horizon_value, value_iteration
 
-Scores: TypeAlias = dict[str, NDArray[Any]]  # name to [seed]; eval/returns to [seed, episode]
+Scores: TypeAlias = dict[str, NDArray[Any]]  # name to [seed]; eval/returns and episodes/* to [seed, episode]
 
 ROWS = 20  # environments per seed that evaluation plays side by side, at most
 
@@ -126,6 +126,7 @@ def scores(
     if envs.model is not None and isinstance(policy, Tabular):
         return exact(policy, envs, max_steps)
     found: Scores = {}
+    both = []
     for suffix in ("", "_stochastic"):
         played = trial(
             policy,
@@ -136,12 +137,28 @@ def scores(
             explore=bool(suffix),
             check=check,
         )
+        both.append(played)
         found[f"eval/return{suffix}"] = played.returns.mean(1)
         if not suffix:
             found["eval/length"] = played.lengths.mean(1)
             found["eval/capped"] = played.capped.sum(1).astype(np.float64)
             found["eval/returns"] = played.returns
-    return found
+    return {**found, **listed(*both)}
+
+
+def listed(greedy: Played, stochastic: Played) -> Scores:
+    """Every episode as one row of the table of episodes, the greedy ones first; columns are [seed, row]."""
+    shape = greedy.returns.shape
+    columns = {
+        "greedy": (np.ones(shape, np.bool_), np.zeros(stochastic.returns.shape, np.bool_)),
+        "episode": tuple(
+            np.broadcast_to(np.arange(p.returns.shape[1]), p.returns.shape) for p in (greedy, stochastic)
+        ),
+        "return": (greedy.returns, stochastic.returns),
+        "length": (greedy.lengths, stochastic.lengths),
+        "capped": (greedy.capped, stochastic.capped),
+    }
+    return {f"episodes/{name}": np.concatenate(pair, axis=1) for name, pair in columns.items()}
 
 
 def trial(

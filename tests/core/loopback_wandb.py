@@ -7,18 +7,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.core import loopback_artifacts as artifacts
+
 PROJECT = {"id": "p", "name": "lab", "entity": {"id": "e", "name": "me"}}
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """`rows`: history rows by run id; `ends`: exit codes by run id."""
+    """What it was told, by run id, and the artifacts in the order in which they were committed."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
-        self.rows: dict[str, list[dict[str, Any]]] = {}
-        self.ends: dict[str, int] = {}
+        self.rows: dict[str, list[dict[str, Any]]] = {}  # of history
+        self.ends: dict[str, int] = {}  # exit codes
+        self.summaries: dict[str, dict[str, Any]] = {}
+        self.runs: dict[str, dict[str, Any]] = {}  # notes, tags, config, …
+        self.alerts: list[dict[str, Any]] = []
+        self.artifacts: dict[str, dict[str, Any]] = {}  # by id; those with "committed" are whole
+        self.files: dict[str, bytes] = {}  # what was put, by path
         self.refuse = 0  # the status to answer every request for data with, if not 0
 
     @property
@@ -44,16 +51,21 @@ class Answer(http.server.BaseHTTPRequestHandler):
             self.reply({})
 
     def do_GET(self) -> None:
-        self.reply({})
+        if self.path in self.server.files:
+            self.send(self.server.files[self.path])
+        else:
+            self.reply({})
 
     def do_PUT(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.server.files[self.path] = self.rfile.read(int(self.headers.get("content-length") or 0))
         self.reply({})
 
     def graphql(self, asked: dict[str, Any]) -> dict[str, Any]:
         query, values = asked["query"], asked.get("variables") or {}
         if "upsertBucket" in query:
             name = values.get("name") or "unnamed"
+            kept = self.server.runs.setdefault(name, {})
+            kept.update({key: value for key, value in values.items() if value is not None})
             bucket = {
                 "id": name, "name": name, "displayName": name, "description": "", "config": "{}",
                 "sweepName": None, "project": PROJECT, "historyLineCount": 0,
@@ -63,18 +75,25 @@ class Answer(http.server.BaseHTTPRequestHandler):
             return {"model": {**PROJECT, "bucket": self.known(values["name"])}}
         if "createRunFiles" in query:
             files = [
-                {"name": name, "uploadUrl": f"{self.server.url}/put"} for name in values.get("files", [])
+                {"name": name, "uploadUrl": f"{self.server.url}/put/{values['run']}/{name}"}
+                for name in values.get("files", [])
             ]
             return {"createRunFiles": {"runID": "r", "uploadHeaders": [], "files": files}}
+        if "notifyScriptableRunAlert" in query:
+            self.server.alerts.append(values)
+            return {"notifyScriptableRunAlert": {"success": True}}
+        if told := artifacts.answer(self.server, query, values):
+            return told
         return {
             "viewer": {"id": "u", "entity": "me", "username": "me", "flags": "{}", "teams": {"edges": []}}
         }
 
     def known(self, run: str) -> dict[str, Any] | None:
-        rows = self.server.rows.get(run)
+        rows, told = self.server.rows.get(run), self.server.runs.get(run, {})
         return rows and {
-            "id": run, "name": run, "displayName": run, "config": "{}", "summaryMetrics": "{}", "tags": [],
-            "notes": "", "logLineCount": 0, "eventsLineCount": 0, "historyLineCount": len(rows),
+            "id": run, "name": run, "displayName": run, "config": told.get("config", "{}"),
+            "summaryMetrics": json.dumps(self.server.summaries.get(run, {})), "tags": told.get("tags", []),
+            "notes": told.get("notes", ""), "logLineCount": 0, "eventsLineCount": 0, "historyLineCount": len(rows),
             "historyTail": json.dumps([json.dumps(rows[-1])]), "eventsTail": "[]", "wandbConfig": '{"t": 1}',
         }  # fmt: skip
 
@@ -83,11 +102,15 @@ class Answer(http.server.BaseHTTPRequestHandler):
             if name == "wandb-history.jsonl":
                 rows = self.server.rows.setdefault(run, [])
                 rows[content["offset"] :] = [json.loads(line) for line in content["content"]]
+            if name == "wandb-summary.json":
+                self.server.summaries[run] = json.loads(content["content"][-1])
         if told.get("complete"):
             self.server.ends[run] = told.get("exitcode", 0)
 
     def reply(self, value: dict[str, Any]) -> None:
-        body = json.dumps(value).encode()
+        self.send(json.dumps(value).encode())
+
+    def send(self, body: bytes) -> None:
         self.send_response(self.server.refuse or 200)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))

@@ -60,8 +60,9 @@ def test_an_online_run_is_continued_under_its_id(tmp_path: Path, server: Server)
     made.checkpoint(2, [{}, {}])
     made.log(3, {"loss/value": 1.5})  # told, then taken back, then told again: once in W&B
     made.finish("stopped", 130)
-    server.rows[run_json(made.path / "7")["wandb"]["id"]].pop()
-    server.rows[run_json(made.path / "7")["wandb"]["id"]].pop()  # and what a killed process never sent
+    killed = run_json(made.path / "7")["wandb"]["id"]
+    del server.rows[killed][-2:]  # and what a killed process never sent
+    server.summaries[killed] = server.rows[killed][-1]
     again = Group.reopen(made.path, (3, 7), step=2)
     for step in range(3, 5):
         again.log(step, {"loss/value": step * 0.5})
