@@ -35,6 +35,10 @@ def trimmed(values: Floats, weights: Floats) -> Floats:
     by weight. With equal weights that is scipy.stats.trim_mean(values, 0.25). NaN where no value is known.
     """
     weights = np.where(np.isnan(values), 0.0, weights)
+    if weights.size and weights.min() == weights.max() > 0:  # the same, quicker
+        cut = values.shape[-1] // 4
+        middle: Floats = np.sort(values, -1)[..., cut : values.shape[-1] - cut].mean(-1)
+        return middle
     order = np.argsort(values, -1)  # NaN come last
     x = np.take_along_axis(values, order, -1)
     w = np.take_along_axis(np.broadcast_to(weights, values.shape), order, -1)
@@ -49,12 +53,7 @@ def trimmed(values: Floats, weights: Floats) -> Floats:
 
 def _iqm(tasks: Sequence[Floats]) -> Floats:
     sizes = [scores.shape[-1] for scores in tasks]
-    pool = np.concatenate(tasks, -1)
-    if len(set(sizes)) > 1:
-        return trimmed(pool, np.repeat(1 / np.array(sizes), sizes))
-    cut = pool.shape[-1] // 4  # the same, quicker
-    middle: Floats = np.sort(pool, -1)[..., cut : pool.shape[-1] - cut].mean(-1)
-    return middle
+    return trimmed(np.concatenate(tasks, -1), np.repeat(1 / np.array(sizes), sizes))
 
 
 def _means(tasks: Sequence[Floats]) -> Floats:
@@ -187,7 +186,8 @@ def resampled(tasks: Sequence[Floats], draws: Draws, rounds: int) -> list[Floats
 
 def times(n: int, draws: Draws, rounds: int) -> Floats:
     """How often each of n seeds is drawn in a round of the bootstrap, [rounds, n]: rows sum to n."""
-    return draws.multinomial(n, [1 / n] * n, rounds).astype(float)
+    drawn = draws.integers(0, n, (rounds, n)) + n * np.arange(rounds)[:, None]
+    return np.bincount(drawn.ravel(), minlength=rounds * n).reshape(rounds, n).astype(float)
 
 
 def _ends(drawn: Floats, level: float) -> Floats:

@@ -1,7 +1,6 @@
 """Chance for statistics: numpy generators named by words. Light, where core/noise.py needs torch."""
 
 import hashlib
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,9 +23,6 @@ class Draws(Protocol):
 
     def permuted(self, x: ArrayLike, axis: int) -> NDArray[Any]:
         """A copy of x, each of its slices along the axis in an order of its own."""
-
-    def multinomial(self, n: int, pvals: Sequence[float], size: Size) -> NDArray[np.int64]:
-        """How often each of the outcomes came in n trials."""
 
 
 def mix(*words: int | str) -> int:
