@@ -107,9 +107,15 @@ class Growing:
         whole = _whole(raw)
         kept.offset += len(whole)
         kept.seam = (kept.seam + whole[-SEAM:])[-SEAM:]
-        if metric is not None:
-            whole = b"\n".join(jsonl.naming(whole, metric)) + b"\n"
-        self._add(kept, jsonl.rows(whole), metric)
+        if metric is None:
+            self._add(kept, jsonl.rows(whole), None)
+        elif (quick := jsonl.series(whole, self.axis, metric)) is not None:
+            steps, values = kept.points.setdefault(metric, ([], []))
+            steps += quick[0].tolist()
+            values += quick[1].tolist()
+            kept.arrays[metric] = np.array(steps, float), jsonl.numbers(values)
+        else:
+            self._add(kept, jsonl.rows(b"\n".join(jsonl.naming(whole, metric)) + b"\n"), metric)
 
     def _add(self, kept: _Kept, rows: list[dict[str, Any]], metric: str | None) -> None:
         changed: set[str] = set()
