@@ -91,7 +91,7 @@ def chips(colours: Mapping[str, tuple[str, str]], hidden: Sequence[str]) -> dict
 
 def entry(label: str, colour: str, dash: str) -> Component:
     """An entry's name beside a piece of its line."""
-    line = html.Span(className=f"dot line-{dash}", style={"--colour": colour})
+    line = html.Span(className=f"stroke line-{dash}", style={"--colour": colour})
     return html.Span([line, html.Span(label)], title=label, className="entry")
 
 

@@ -12,7 +12,6 @@ from core.dashboard.lines import Line, Points, Style, axis_of, shared_wall
 from core.figures import bands, bar, nulls
 from core.jsonl import Floats
 from core.statistics import ENOUGH
-from core.tables import number
 
 DASHES = ("solid", "dash", "dot", "dashdot")  # tell apart the lines of one colour
 TITLES = {"seconds": "seconds of wall time"}
@@ -27,7 +26,10 @@ LEGEND = {
 }
 MOST_NAMES = 16  # in a legend; more would leave no room for the lines, and the chips tell them too
 LONGEST = 60  # letters of a name in a legend
-NAMES = {"mean": "mean", "iqm": "interquartile mean"}
+SAID = {  # of a point with an interval, and of one without
+    True: "%{y:,.4~r}  [%{customdata[0]:,.4~r}, %{customdata[1]:,.4~r}]  n = %{customdata[2]}",
+    False: "%{y:,.4~r}  n = %{customdata[2]}",
+}
 
 
 def figure(
@@ -60,10 +62,14 @@ def figure(
         "legend": LEGEND,
         "xaxis": {
             "title": {"text": TITLES.get(axis, axis), "standoff": 8},
-            **_scale(style.log_x),
+            **_scale(style.log_x, [line.centre.steps for line in lines]),
             "hoverformat": ",.6~g",
         },
-        "yaxis": {"title": {"text": escape(contest.metric)}, **_scale(log_y), "zeroline": False},
+        "yaxis": {
+            "title": {"text": escape(contest.metric)},
+            **_scale(log_y, [line.centre.mean for line in lines]),
+            "zeroline": False,
+        },
         "shapes": shapes,
         "annotations": words,
         "uirevision": f"{contest.task}|{contest.metric}|{axis}|{style.log_x}|{log_y}",
@@ -78,10 +84,13 @@ def legend_height(lines: Sequence[Line], narrow: bool) -> int:
     return 20 * -(-len(lines) // in_a_row) if len(lines) <= MOST_NAMES else 0
 
 
-def _scale(log: bool) -> dict[str, Any]:
-    return (
-        {"type": "log", "tickformat": "~s", "dtick": "D2"} if log else {"type": "linear", "tickformat": "~s"}
-    )
+def _scale(log: bool, values: Sequence[Floats]) -> dict[str, Any]:
+    """A linear or logarithmic axis; over a decade and more its ticks are at 1, 2 and 5, further at 1 alone."""
+    if not log:
+        return {"type": "linear", "tickformat": "~s"}
+    above = [found for each in values if len(found := each[each > 0])]
+    decades = np.log10(max(map(np.max, above)) / min(map(np.min, above))) if above else 0.0
+    return {"type": "log", "tickformat": "~s", "dtick": 1 if decades > 4 else "D2" if decades >= 1 else None}
 
 
 def _traces(line: Line, floor: float | None, colour: str, dash: str) -> list[dict[str, Any]]:
@@ -91,7 +100,9 @@ def _traces(line: Line, floor: float | None, colour: str, dash: str) -> list[dic
     if floor:
         low = np.where(low > 0, low, np.where(np.isfinite(low), floor, np.nan))
     if len(line.entry.curves) >= ENOUGH:
-        drawn += [{**common, **band} for band in bands(centre.steps, low, centre.high, colour)]
+        drawn += [
+            {**common, **band} for band in bands(centre.steps, shortened(low), shortened(centre.high), colour)
+        ]
     if line.seeds:
         ink = {"line": {"color": colour, "width": 1}, "opacity": 0.4, "mode": "lines"}
         drawn.append({**common, **_joined(line.seeds, bool(floor)), **ink})
@@ -107,8 +118,7 @@ def _traces(line: Line, floor: float | None, colour: str, dash: str) -> list[dic
         "x": centre.steps.tolist(),
         "y": _shown(centre.mean, bool(floor)),
         "name": f"{escape(_short(line.entry.label))} (n = {len(line.entry.curves)})",
-        "customdata": told(centre),
-        "hovertemplate": "%{customdata}",
+        **hover(centre),
         "hoverinfo": "all",
         "showlegend": True,
         "line": {"color": colour, "width": 2.4, "dash": dash},
@@ -117,15 +127,14 @@ def _traces(line: Line, floor: float | None, colour: str, dash: str) -> list[dic
     return [*drawn, {**common, **main}]
 
 
-def told(curves: Curves) -> list[str]:
+def hover(curves: Curves) -> dict[str, Any]:
     """What is said of each point: its value, the interval where there is one, of how many seeds it is."""
-    ends = zip(curves.mean, curves.low, curves.high, curves.seeds, strict=True)
-    return [
-        f"{number(float(mean))}"
-        + (f"  [{number(float(low))}, {number(float(high))}]" if np.isfinite(low) else "")
-        + f"  n = {int(n)}"
-        for mean, low, high, n in ends
-    ]
+    known = np.isfinite(curves.low) & np.isfinite(curves.high)
+    said = [SAID[bool(has)] for has in known] if not known.all() else SAID[True]
+    ends = zip(
+        *(nulls(shortened(end)) for end in (curves.low, curves.high)), curves.seeds.tolist(), strict=True
+    )
+    return {"customdata": [list(each) for each in ends], "hovertemplate": said}
 
 
 def lowest(lines: Sequence[Line]) -> float | None:
@@ -185,7 +194,15 @@ def _joined(seeds: Sequence[Points], log: bool) -> dict[str, Any]:
 
 
 def _shown(values: Floats, log: bool) -> list[float | None]:
-    return nulls(np.where(values > 0, values, np.nan) if log else values)
+    return nulls(shortened(np.where(values > 0, values, np.nan) if log else values))
+
+
+def shortened(values: Floats) -> Floats:
+    """Six significant digits: more than a screen shows, and a third of what there would be to send."""
+    size = np.where(np.isfinite(values) & (values != 0), np.abs(values), 1.0)
+    unit = 10.0 ** np.clip(5 - np.floor(np.log10(size)), -300, 300)
+    brief: Floats = np.round(values * unit) / unit
+    return brief
 
 
 def _short(name: str) -> str:

@@ -18,6 +18,7 @@ from core.statistics import ENOUGH
 
 LOST = ("failed", "crashed")
 MOST_POINTS = 60_000  # of single seeds in one figure: beyond, each seed is drawn with fewer
+IQM = {"points": 200, "rounds": 500}  # of the bootstrap: it is done while someone waits
 AXES = {"env_step": "steps", "examples_seen": "examples"}  # what runs record -> what it is called here
 
 
@@ -157,8 +158,9 @@ class Drawer:
 
 def _aligned(label: str, seeds: Sequence[Points], style: Style) -> Curves:
     pairs = [(p.x, p.y) for p in seeds]
-    chance = draws("interval of curves", label) if style.statistic == "iqm" else None
-    return align(pairs, statistic=style.statistic, draws=chance)
+    if style.statistic == "mean":
+        return align(pairs)
+    return align(pairs, statistic="iqm", draws=draws("interval of curves", label), **IQM)
 
 
 def _smoothed(seed: Points, style: Style, width: float, points: int) -> Points:
