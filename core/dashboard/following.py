@@ -6,6 +6,8 @@ from typing import Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
+from core.dashboard.lines import AXES
+
 NEWEST = -1  # a view's step that always means the newest
 
 
@@ -31,7 +33,12 @@ def told(steps: Sequence[int], at: int, axis: str) -> str:
         return "nothing recorded yet"
     index = place(steps, at)
     follows = " · newest" if index == len(steps) - 1 else ""
-    return f"{steps[index]:,} {axis.replace('_', ' ')} ({index + 1} of {len(steps)}){follows}"
+    return f"{steps[index]:,} {unit(axis)} ({index + 1} of {len(steps)}){follows}"
+
+
+def unit(axis: str) -> str:
+    """What is counted, as people say it: steps, examples."""
+    return AXES.get(axis, axis.replace("_", " "))
 
 
 def slider(id: str, steps: Sequence[int], at: int, axis: str, label: str) -> Component:

@@ -12,6 +12,7 @@ from dash.development.base_component import Component
 
 from core import jsonl
 from core.dashboard import look
+from core.dashboard.following import unit
 from core.dashboard.growing import Loaded
 from core.dashboard.small_charts import short
 from core.media import edges
@@ -89,7 +90,7 @@ def pictures(record: Record, entries: Sequence[Entry], at: int) -> Component:
 
 def _picture(record: Record, name: str, entry: Entry) -> Component:
     step, file = entry[record.axis], str(entry.get("file", ""))
-    words = f"{name} after {step:,} {record.axis.replace('_', ' ')}"
+    words = f"{name} after {step:,} {unit(record.axis)}"
     inside = file.startswith("media/") and ".." not in Path(file).parts
     wrong = fault(record.path / file) if inside else "is not in the run's media folder"
     if wrong:

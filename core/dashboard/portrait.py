@@ -7,6 +7,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from core.dashboard import facts, look
+from core.dashboard.following import unit
 from core.dashboard.groups import seed
 from core.dashboard.watch import Live
 from core.measures import higher_is_better
@@ -20,7 +21,7 @@ def head(record: Live, siblings: Sequence[Live], ink: Mapping[str, str]) -> Comp
     told = seed(record)
     done = f"{number(told.step)} of {number(told.planned)}" if told.planned else number(told.step)
     took = f" in {span(told.seconds)}" if told.seconds == told.seconds else ""
-    said = f"{done} {record.axis.replace('_', ' ')}{took}"
+    said = f"{done} {unit(record.axis)}{took}"
     bar = html.Progress(value=str(round(told.share, 4)), max="1", **look.aria(label=f"progress: {said}"))
     error = record.run.get("error")
     notes = record.annotations
@@ -74,7 +75,7 @@ def summary(record: Live) -> Component:
         return look.empty("No summary and no metrics yet.")
     shown = [(name + SIGNS[higher_is_better(name)], last, best, step) for name, last, best, step in rows]
     return look.table(
-        ("metric", "last", "best", f"at {record.axis.replace('_', ' ')}"), shown, right=(1, 2, 3),
+        ("metric", "last", "best", f"at {unit(record.axis)}"), shown, right=(1, 2, 3),
         caption="summary: the last and the best value of each metric",
     )  # fmt: skip
 

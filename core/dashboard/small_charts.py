@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.dashboard.following import unit
 from core.figures import COLOURS, nulls
 from core.jsonl import Floats
+from core.measures import higher_is_better
 from core.records import Series
 from core.tables import number
 
@@ -29,10 +31,10 @@ Seeds = Mapping[str, Mapping[str, Series]]  # seed -> metric -> (steps, values)
 
 
 def grouped(metrics: Sequence[str], find: str = "") -> dict[str, list[str]]:
-    """prefix -> its metrics; those that hold every word of `find`."""
+    """prefix -> its metrics that hold every word of `find`; first those that tell good from bad."""
     words = find.lower().split()
     found: dict[str, list[str]] = {}
-    for metric in sorted(metrics):
+    for metric in sorted(metrics, key=lambda name: (higher_is_better(name) is None, name)):
         if all(word in metric.lower() for word in words):
             prefix, slash, _ = metric.partition("/")
             found.setdefault(prefix if slash else ALONE, []).append(metric)
@@ -104,7 +106,7 @@ def figure(
         place = str(k + 1) if k else ""
         x_axis, y_axis = _axes(metric, place, (left, left + wide / plot), (max(bottom, 0.0), top), revision)
         if k + across >= len(metrics):
-            x_axis["title"] = {"text": escape(axis.replace("_", " ")), "standoff": 4, "font": {"size": 11}}
+            x_axis["title"] = {"text": escape(unit(axis)), "standoff": 4, "font": {"size": 11}}
         layout[f"xaxis{place}"], layout[f"yaxis{place}"] = x_axis, y_axis
         layout["annotations"] += _title(metric, seeds, left, left + wide / plot, top)
         data += _lines(metric, place, seeds, ink, most)
