@@ -21,7 +21,6 @@ from core.curves import Curves, sample_efficiency
 from core.draws import draws
 from core.references import normalised
 from core.statistics import ENOUGH, Floats, Interval
-from core.tables import number
 
 LOWEST, HIGHEST = -0.5, 2.0  # normalised scores beyond which a profile is not drawn
 
@@ -36,6 +35,11 @@ class Across:
     scores: dict[str, list[Floats]] = field(repr=False)  # label -> normalised scores [n] on each task
     curves: dict[str, list[list[tuple[Floats, Floats]]]] = field(repr=False)  # (steps, normalised values)
     missing: tuple[str, ...]  # what is left out, and why
+
+    @property
+    def axis(self) -> str:
+        """The key of the x-axis."""
+        return self.entries[self.labels[0]][0].curves[0].record.axis
 
     @property
     def seeds(self) -> dict[str, tuple[int, int]]:
@@ -96,11 +100,11 @@ class Across:
             return f"{self.labels[0]} stands alone {over}."
         best, second = self.labels[:2]
         chance = self.improvements[best, second]
-        ends = f" [{number(chance.low)}, {number(chance.high)}]" if np.isfinite(chance.low) else ""
+        ends = f" [{chance.low:.3f}, {chance.high:.3f}]" if np.isfinite(chance.low) else ""
         least = {label: self.seeds[label][0] for label in (best, second)}
         facts = (
-            f"a run of {best} scores above one of {second} with probability {number(chance.mean)}{ends} {over} "
-            f"(n ≥ {least[best]} and {least[second]} a task)"
+            f"a run of {best} scores above one of {second} with probability {chance.mean:.3f}{ends} {over}, "
+            f"with at least {least[best]} and {least[second]} seeds on each"
         )
         said = caution("probability of improvement", min(least.values()))
         warning = f" {said}" if said else ""
@@ -183,6 +187,11 @@ def _missing(
             lack = [task for task in tasks if task not in own]
             said.append(f"{label} is left out: without a score on {', '.join(lack)}.")
     for contest in contests:
+        ends = {entry.steps for entry in contest.entries if entry.label in labels}
+        if contest.task in tasks and len(ends) > 1:
+            said.append(
+                f"{contest.task}: trained for different lengths, {min(ends):,} to {max(ends):,} steps."
+            )
         for entry in contest.entries:
             lost = len(entry.curves) - len(entry.scored)
             if contest.task in tasks and entry.label in labels and lost:

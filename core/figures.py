@@ -21,6 +21,12 @@ LARGEST_PICTURE = 4 << 20  # bytes; a bigger file would make the page slow to op
 LARGEST_FILM = 2 << 20
 
 
+def colours(contests: Sequence[Contest]) -> dict[str, str]:
+    """One colour per label, the same in every figure of the contests."""
+    labels = sorted({entry.label for contest in contests for entry in contest.entries})
+    return {label: COLOURS[i % len(COLOURS)] for i, label in enumerate(labels)}
+
+
 def curves(contest: Contest, colours: dict[str, str]) -> dict[str, Any]:
     """A contest as a Plotly figure: the mean over seeds, its 95 % interval, every seed when they are few."""
     data: list[dict[str, Any]] = []

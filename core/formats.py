@@ -116,7 +116,8 @@ def _blocks(
 def across_header(together: Across) -> tuple[str, ...]:
     """The columns of several tasks at once."""
     best = f"P({together.labels[0]} scores above it)"
-    return ("algorithm", "seeds a task", *STATISTICS, *([best] if len(together.labels) > 1 else []))
+    names = ["IQM" if name == "iqm" else name for name in STATISTICS]
+    return ("algorithm", "seeds a task", *names, *([best] if len(together.labels) > 1 else []))
 
 
 def across_rows(together: Across) -> list[tuple[str, ...]]:

@@ -10,10 +10,10 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from core import figures
+from core import across_figures, figures
 from core.across import Across
 from core.comparison import Contest, Entry
-from core.formats import remarks, seeds
+from core.formats import across_header, across_rows, cautions, remarks, seeds, waited
 from core.grouping import OWN_AFFAIR
 from core.records import Record
 from core.statistics import ENOUGH
@@ -30,9 +30,13 @@ WAYS = {True: "higher is better", False: "lower is better", None: "no better or 
 
 def html(contests: Sequence[Contest], *, root: str, together: Across | None = None) -> str:
     """The whole page. Every name in it is escaped."""
-    colours = _colours(contests)
+    colours = figures.colours(contests)
     sections = "".join(_section(i, contest, colours) for i, contest in enumerate(contests))
     drawn = {f"figure-{i}": figures.curves(contest, colours) for i, contest in enumerate(contests)}
+    if together:
+        sections = _across(together, colours) + sections
+        drawn |= across_figures.drawn(together, colours)
+    sections += "".join(f'<p class="quiet">{escape(said)}</p>' for said in cautions(contests))
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     return f"""<!doctype html>
 <html lang="en">
@@ -46,7 +50,7 @@ def html(contests: Sequence[Contest], *, root: str, together: Across | None = No
 <style>{style}</style>
 </head>
 <body>
-{_head(contests, root)}
+{_head(contests, root, together)}
 <main>{sections}</main>
 {FOOT}
 <script type="application/json" id="figures">{embedded(drawn)}</script>
@@ -61,21 +65,28 @@ FOOT = f"""<footer>
 <h2>How to read this</h2>
 <p><b>Final score</b>: each seed's last evaluation; the mean over seeds with Student's 95&nbsp;% interval. In
 the strip a dot is a seed, the tick the mean, the bar the interval. <b>Area</b>: the mean height of the curve,
-so faster learning counts. <b>Steps to the bar</b>: the median over seeds, ∞ when half never got there.
+so faster learning counts. <b>Steps and time to the bar</b>: medians over seeds, ∞ when half never got there;
+seeds trained together share one clock.
 <b>Time</b>: wall time of all seeds; <b>steps/s</b>: steps of all seeds in that time.</p>
 <p>In the curves the line is the mean over seeds and the band its 95&nbsp;% interval; with fewer than {ENOUGH}
 seeds each seed is drawn faintly instead. Nothing is extrapolated: where a seed ends, the mean goes on without
 it, and n says so. A cross marks where a seed failed. An algorithm is called better only when Welch's
 95&nbsp;% interval of the difference excludes 0 and both have at least {ENOUGH} seeds.</p>
+<p>Over several tasks scores are normalised: 0 and 1 are each task's reference scores. <b>IQM</b>: the mean of the
+middle half of all runs; <b>optimality gap</b>: how far runs fall short of 1; intervals by bootstrap over seeds
+within tasks (Agarwal et al., 2021). A profile's line is the share of runs above each score: a line above another
+throughout is better throughout. <b>Probability of improvement</b>: how likely a run of the one scores above a run
+of the other on a task taken at random.</p>
 </footer>"""
 
 
-def _head(contests: Sequence[Contest], root: str) -> str:
+def _head(contests: Sequence[Contest], root: str, together: Across | None) -> str:
     entries = [entry for contest in contests for entry in contest.entries]
     states: Counter[str] = sum((entry.status for entry in entries), Counter())
     chips = "".join(f'<span class="chip {escape(s)}">{n} {escape(s)}</span>' for s, n in states.most_common())
     runs = sum(states.values())
     links = "".join(f'<a href="#task-{i}">{escape(contest.task)}</a>' for i, contest in enumerate(contests))
+    links = ('<a href="#across">All together</a>' if together else "") + links
     made = datetime.now().astimezone().strftime("%d %B %Y, %H:%M")
     return f"""<header>
 <h1>Comparison of runs</h1>
@@ -83,6 +94,37 @@ def _head(contests: Sequence[Contest], root: str) -> str:
 <p class="chips">{chips}</p>
 <nav>{links}</nav>
 </header>"""
+
+
+def _across(together: Across, colours: dict[str, str]) -> str:
+    """Several tasks at once: the verdict, the figures, the aggregates, and what is left out."""
+    claim, colon, facts = together.verdict.partition(": ")
+    outcome = "won" if " is better than " in claim else "open"
+    titles = {
+        "across-profiles": "Performance profiles",
+        "across-efficiency": "Sample efficiency",
+        "across-improvement": "Probability of improvement",
+    }
+    ids = across_figures.drawn(together, colours)
+    places = "".join(
+        f'<div><h3>{titles[name]}</h3><div class="figure" id="{name}" role="img" aria-label="{titles[name]}">'
+        "</div></div>"
+        for name in ids
+    )
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in across_header(together))
+    body = ""
+    for label, row in zip(together.labels, across_rows(together), strict=True):
+        rest = "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        body += f"<tr><td>{_dot(colours[label])}{escape(label)}</td>{rest}</tr>"
+    notes = "".join(f'<p class="quiet">{escape(note)}</p>' for note in together.missing)
+    return f"""
+<section id="across">
+<h2>{len(together.tasks)} tasks together</h2>
+<p class="quiet">normalised scores over {escape(", ".join(together.tasks))}, higher is better</p>
+<p class="verdict {outcome}"><b>{escape(claim)}</b>{escape(colon + facts)}</p>
+<div class="pair">{places}</div>
+<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{notes}
+</section>"""
 
 
 def _section(index: int, contest: Contest, colours: dict[str, str]) -> str:
@@ -106,10 +148,11 @@ def _section(index: int, contest: Contest, colours: dict[str, str]) -> str:
 
 def _table(contest: Contest, colours: dict[str, str]) -> str:
     scale = figures.scale(contest.entries)
-    bar = f"Steps to {number(contest.threshold)}" if contest.threshold is not None else ""
-    names = ["Algorithm", "Seeds", "Final score", "", "95 % interval", "Area", bar, "Time", "Steps/s"]
+    bar = number(contest.threshold)
+    reaching = ["", ""] if contest.threshold is None else [f"Steps to {bar}", f"Time to {bar}"]
+    names = ["Algorithm", "Seeds", "Final score", "", "95 % interval", "Area", *reaching, "Time", "Steps/s"]
     kept = [i for i, name in enumerate(names) if name or i == 3]
-    classes = ["", "", "n", "", "n", "n", "n", "n", "n"]
+    classes = ["", "", "n", "", "n", "n", "n", "n", "n", "n"]
     rows = [_cells(entry, contest, scale, colours[entry.label]) for entry in contest.entries]
     head = "".join(f'<th class="{classes[i]}" scope="col">{names[i]}</th>' for i in kept)
     body = "".join(
@@ -132,6 +175,7 @@ def _cells(entry: Entry, contest: Contest, scale: tuple[float, float], colour: s
         interval,
         number(entry.area),
         reached,
+        waited(entry.seconds_to_threshold),
         span(entry.seconds or None),
         number(entry.speed),
     ]
@@ -189,12 +233,6 @@ def _setting(name: str, configs: list[dict[str, Any]], kind: str) -> str:
 
 def _groups(entry: Entry) -> list[str]:
     return list(dict.fromkeys(curve.record.group for curve in entry.curves))
-
-
-def _colours(contests: Sequence[Contest]) -> dict[str, str]:
-    """One colour per label through the whole page."""
-    labels = sorted({entry.label for contest in contests for entry in contest.entries})
-    return {label: figures.COLOURS[i % len(figures.COLOURS)] for i, label in enumerate(labels)}
 
 
 def _dot(colour: str) -> str:

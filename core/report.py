@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import page
+from core import page, plots
 from core.across import across
 from core.compare import Selection, chosen_runs, parted
 from core.config import parse
@@ -33,6 +33,14 @@ def main(argv: Sequence[str]) -> int:
         path.write_text(page.html(chosen, root=selection.root, together=together), encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; choose another file with --out") from error
+    told = ""
+    if target.figures:
+        try:
+            told = f"; {len(plots.write(Path(target.figures), chosen, together))} figures in {target.figures}"
+        except OSError as error:
+            raise UserError(
+                f"cannot write in {target.figures}: {error.strerror}; choose another folder with --figures"
+            ) from error
     runs = sum(len(entry.curves) for contest in chosen for entry in contest.entries)
-    print(f"{path}: {len(chosen)} {'task' if len(chosen) == 1 else 'tasks'}, {runs} runs")
+    print(f"{path}: {len(chosen)} {'task' if len(chosen) == 1 else 'tasks'}, {runs} runs{told}")
     return 0
