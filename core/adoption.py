@@ -70,7 +70,7 @@ def adopt(segments: Sequence[Segment], folder: Path, given: Given) -> Adopted:
         "from": [str(segment.path) for segment in segments], "key": last.key, "id": last.id, "entity": last.entity,
         "project": last.project, "name": last.name, "group": last.group, "axis": along.theirs, "renamed": aliases,
         "known_by": names.known, "said": said, "left_out": dict(left), "occasion": _brief(apart),
-        "summary": {name: value for name, value in summary.items() if final.get(name, value) != value},
+        "summary": _by_hand(summary, final),
     }}  # fmt: skip
     settings = hash_of({**kept, "project": last.key.rpartition("/")[0], "group": last.group})
     started = datetime.fromisoformat(run["started"]).timestamp()
@@ -97,13 +97,9 @@ def _config(segments: Sequence[Segment]) -> dict[str, Any]:
 
 def _metrics(segments: Sequence[Segment]) -> set[str]:
     """Every key that was logged as a number; W&B's own begin with _."""
-    return {
-        key
-        for segment in segments
-        for row in segment.rows
-        for key, value in row.items()
-        if key[:1] != "_" and number(value) is not None
-    }
+    rows = [row for segment in segments for row in segment.rows]
+    names = {name for name in set().union(*rows) if name[:1] != "_"}
+    return {name for name in names if any(number(row.get(name)) is not None for row in rows)}
 
 
 def _summary(segments: Sequence[Segment]) -> dict[str, Any]:
@@ -112,6 +108,11 @@ def _summary(segments: Sequence[Segment]) -> dict[str, Any]:
         {name: value for segment in segments for name, value in segment.summary.items()}
     )
     return {name: value for name, value in told.items() if number(value) is not None}
+
+
+def _by_hand(summary: Mapping[str, Any], final: Mapping[str, Any]) -> dict[str, Any]:
+    """What W&B's summary says otherwise than the last row: somebody set it."""
+    return {name: value for name, value in summary.items() if strict(final.get(name, value)) != strict(value)}
 
 
 def _write_console(segments: Sequence[Segment], folder: Path) -> None:

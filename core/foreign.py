@@ -4,13 +4,13 @@ wandb has no reader in Python any more; its message classes are used, its proces
 """
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
+from itertools import repeat
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ Record: Any = wandb_internal_pb2.Record  # type: ignore[attr-defined]  # made wh
 ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b.|[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f]")
 NESTED, JSON = attrgetter("nested_key"), attrgetter("value_json")
 HEAD = 1 << 20  # bytes in which the first run record stands
+CLOCK = (b"\x12\x06_wandb\x12\x07runtime", b"\n\x08_runtime")  # keys of a summary, with their lengths
 RAW = object()  # a value that cannot be read
 
 
@@ -54,7 +55,7 @@ class Segment:
     versions: dict[str, str] = field(default_factory=dict)
     commit: str | None = None
     digest: str = ""
-    _summary: dict[str, str] = field(default_factory=dict)
+    _summary: dict[str, tuple[str, int]] = field(default_factory=dict)  # name -> JSON, rows before it
     _output: list[str] = field(default_factory=list)
 
     @property
@@ -64,10 +65,13 @@ class Segment:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """W&B's summary, nested keys joined by dots; what it keeps for itself is left out."""
-        names, values = list(self._summary), decoded(list(self._summary.values()))
-        told = flat({name: value for name, value in zip(names, values, strict=True) if value is not RAW})
-        return {name: value for name, value in told.items() if not name.startswith("_")}
+        """W&B's summary, nested keys joined by dots: the last value of all that was logged or set by hand."""
+        last = {name: number for number, row in enumerate(self.rows) for name in row}
+        told = {name: self.rows[number][name] for name, number in last.items()}
+        by_hand = {name: text for name, (text, at) in self._summary.items() if last.get(name, -1) < at}
+        values = decoded(list(by_hand.values()))
+        told |= {name: value for name, value in zip(by_hand, values, strict=True) if value is not RAW}
+        return {name: value for name, value in flat(told).items() if not name.startswith("_")}
 
     @property
     def console(self) -> list[str]:
@@ -85,12 +89,14 @@ class Segment:
 def read(path: Path) -> Segment:
     """A file up to its last whole record; it may still be written to.
 
+    Before each row wandb writes the same values as a summary; those are not decoded a second time.
+
     Raises:
         UserError: it cannot be opened, it is no W&B file, or it does not say which run it is of.
     """
     raw = _bytes(path)
     segment = Segment(path, digest=blake2b(raw, digest_size=16).hexdigest())
-    record = Record()
+    record, waiting = Record(), None
     for payload in payloads(raw, segment.damage):
         try:
             record.ParseFromString(payload)
@@ -98,9 +104,19 @@ def read(path: Path) -> Segment:
             segment.damage.skip(len(payload))
             continue
         kind = record.WhichOneof("record_type")
-        if kind in READERS:
+        if waiting is not None and not (kind == "history" and len(record.history.item) == waiting[1]):
+            _summary(segment, Record.FromString(waiting[0]).summary)
+        waiting = (payload, len(record.summary.update)) if kind == "summary" and not _clock(payload) else None
+        if kind != "summary" and kind in READERS:
             READERS[kind](segment, getattr(record, kind))
+    if waiting is not None:
+        _summary(segment, Record.FromString(waiting[0]).summary)
     return _named(segment)
+
+
+def _clock(payload: bytes) -> bool:
+    """Whether a summary only says how long the run has run: wandb writes one for every row."""
+    return len(payload) < 80 and all(key in payload for key in CLOCK)
 
 
 def head(path: Path) -> Segment:
@@ -198,7 +214,8 @@ def _typed(item: Any) -> str:
 
 
 def _summary(segment: Segment, record: Any) -> None:
-    segment._summary.update(zip(_names(record.update), map(JSON, record.update), strict=True))
+    told = zip(map(JSON, record.update), repeat(len(segment.rows)), strict=False)
+    segment._summary.update(zip(_names(record.update), told, strict=False))
     for item in record.remove:
         segment._summary.pop(".".join(item.nested_key) or item.key, None)
 
@@ -227,7 +244,7 @@ def _telemetry(segment: Segment, record: Any) -> None:
 
 
 READERS: Mapping[str, Callable[[Segment, Any], None]] = {
-    "run": _run, "config": _config, "history": _history, "summary": _summary, "metric": _metric,
+    "run": _run, "config": _config, "history": _history, "metric": _metric,
     "output_raw": _output, "output": _output, "exit": _exit, "environment": _environment, "telemetry": _telemetry,
 }  # fmt: skip
 
@@ -267,25 +284,3 @@ def flat(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 def _time(row: Mapping[str, Any]) -> float:
     value = row.get("_timestamp")
     return float(value) if isinstance(value, int | float) and 0 < value < 1e11 else 0.0
-
-
-def files(start: Path) -> Iterable[Path]:
-    """Every `.wandb` file in a folder and below, each once whatever links lead to it, in order of name.
-
-    A link to a folder is looked into, not descended: what it leads to may be anything.
-    """
-    found: dict[tuple[int, int], Path] = {}
-    if start.is_file():
-        return [start]
-    for folder, inner, names in os.walk(start):
-        here = Path(folder)
-        inner[:] = sorted(
-            name for name in inner if name not in {".git", ".venv", "node_modules", "__pycache__"}
-        )
-        linked = [link for name in inner if (link := here / name).is_symlink()]
-        beyond = [path for link in linked for way in ("*.wandb", "*run-*/*.wandb") for path in link.glob(way)]
-        for path in [*(here / name for name in sorted(names) if name.endswith(".wandb")), *sorted(beyond)]:
-            if path.is_file():
-                stat = path.stat()
-                found.setdefault((stat.st_dev, stat.st_ino), path.resolve())
-    return sorted(found.values())

@@ -106,7 +106,7 @@ def find(words: Iterable[str]) -> Found:
     found = Found()
     seen: set[Path] = set()
     for word in words:
-        paths = list(foreign.files(Path(word)))
+        paths = list(files(Path(word)))
         if not paths:
             found.unreadable.append(
                 (word, "no .wandb file in it" if Path(word).exists() else "there is no such folder")
@@ -116,6 +116,28 @@ def find(words: Iterable[str]) -> Found:
                 seen.add(path.resolve())
                 _sort(path.resolve(), found)
     return found
+
+
+def files(start: Path) -> Iterable[Path]:
+    """Every `.wandb` file in a folder and below, each once whatever links lead to it, in order of name.
+
+    A link to a folder is looked into, not descended: what it leads to may be anything.
+    """
+    found: dict[tuple[int, int], Path] = {}
+    if start.is_file():
+        return [start]
+    for folder, inner, names in os.walk(start):
+        here = Path(folder)
+        inner[:] = sorted(
+            name for name in inner if name not in {".git", ".venv", "node_modules", "__pycache__"}
+        )
+        linked = [link for name in inner if (link := here / name).is_symlink()]
+        beyond = [path for link in linked for way in ("*.wandb", "*run-*/*.wandb") for path in link.glob(way)]
+        for path in [*(here / name for name in sorted(names) if name.endswith(".wandb")), *sorted(beyond)]:
+            if path.is_file():
+                stat = path.stat()
+                found.setdefault((stat.st_dev, stat.st_ino), path.resolve())
+    return sorted(found.values())
 
 
 def _sort(path: Path, found: Found) -> None:

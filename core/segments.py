@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import Any, TypeGuard
 
 from core.errors import UserError, nearest
@@ -40,7 +41,7 @@ def axis(segments: Sequence[Segment], suite: str, given: str = "") -> Axis:
         UserError: a person named one that no row has.
     """
     rows = [row for segment in segments for row in segment.rows]
-    keys = Counter(key for row in rows for key, value in row.items() if finite(value))
+    keys = Counter(chain.from_iterable(rows))
     if given and given not in keys:
         raise UserError(f"no row has the axis {given!r}{nearest(given, [*keys])}")
     counts = ("env_step", "examples_seen") if suite == "rl" else ("examples_seen",)
@@ -48,10 +49,9 @@ def axis(segments: Sequence[Segment], suite: str, given: str = "") -> Axis:
     metrics = sum(any(not key.startswith("_") for key in row) for row in rows)
     for theirs in [given] if given else [*_told(segments, keys), *ours, *STEPS]:
         found = next((key for key in keys if key == theirs or key.endswith("/" + theirs)), "")
-        enough = found and (
-            given or (2 * keys[found] >= metrics and (theirs in ours or _rises(segments, found)))
-        )
-        if enough:
+        told = sum(finite(row.get(found)) for row in rows) if found else 0
+        enough = 2 * told >= metrics and (theirs in ours or _rises(segments, found))
+        if told and (given or enough):
             return Axis(found, ours.get(theirs, found))
     return Axis(OWN, OWN)
 
