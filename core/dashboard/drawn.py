@@ -150,18 +150,18 @@ def notes(contest: Contest, lines: Sequence[Line], style: Style) -> list[str]:
     if style.x not in ("", axis):
         said.append(f"These runs count no {style.x}: drawn over {axis}.")
     if untold := sum(line.untold for line in lines):
-        said.append(f"{_runs(untold)} did not record {axis}: not drawn.")
+        said.append(f"{_many(untold, 'run')} did not record {axis}: not drawn.")
     if axis == "seconds" and shared_wall(contest):
         said.append(
             "Seeds trained together in one process share one wall: their seconds are those of all of them."
         )
     marked = sum(len(line.lost) for line in lines)
     if unmarked := sum(line.entry.status[s] for line in lines for s in ("failed", "crashed")) - marked:
-        said.append(f"{_runs(unmarked)} failed before the first value: no cross is drawn.")
+        said.append(f"{_many(unmarked, 'run')} failed before the first value: no cross is drawn.")
     if marked:
         said.append("A cross marks the last value of a seed that failed.")
-    if style.log_x and (before := sum(int((c.steps <= 0).sum()) for e in contest.entries for c in e.curves)):
-        said.append(f"{before:,} points at 0 have no place on a logarithmic axis.")
+    if before := sum(line.at_zero for line in lines):
+        said.append(f"{_many(before, 'point')} at 0: not on a logarithmic axis.")
     return said + (_below(lines) if style.log_y else [])
 
 
@@ -174,14 +174,14 @@ def _below(lines: Sequence[Line]) -> list[str]:
     said = []
     if hidden := sum(int((line.centre.mean <= 0).sum()) for line in lines):
         total = sum(int(np.isfinite(line.centre.mean).sum()) for line in lines)
-        said.append(f"{hidden:,} of {total:,} points drawn are 0 or below: gaps on a logarithmic axis.")
+        said.append(f"{_many(hidden, 'point')} of {total:,} drawn: 0 or below, a gap on a logarithmic axis.")
     if any(((line.centre.low <= 0) & (line.centre.mean > 0)).any() for line in lines):
         said.append("Where an interval reaches 0 or below, its band ends at the smallest value drawn.")
     return said
 
 
-def _runs(count: int) -> str:
-    return f"{count:,} {'run' if count == 1 else 'runs'}"
+def _many(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def _joined(seeds: Sequence[Points], log: bool) -> dict[str, Any]:

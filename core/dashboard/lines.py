@@ -53,6 +53,7 @@ class Line(NamedTuple):
     seeds: tuple[Points, ...]  # those to draw one by one: all, or none
     lost: tuple[Points, ...]  # the last point of each seed that failed
     untold: int  # seeds that have values, but do not say where on this axis
+    at_zero: int = 0  # points that a logarithmic axis has no place for
 
 
 def axis_of(contest: Contest, x: str) -> str:
@@ -104,25 +105,21 @@ class Drawer:
     def lines(self, contest: Contest, style: Style) -> list[Line]:
         """Every entry of a contest as a line."""
         axis = axis_of(contest, style.x)
-        seeds = {
-            entry.label: [Points(c.record, *placed(c, axis)) for c in entry.curves]
-            for entry in contest.entries
-        }
+        seeds = {e.label: [Points(c.record, *placed(c, axis)) for c in e.curves] for e in contest.entries}
+        at_zero = {label: sum(int((p.x <= 0).sum()) for p in points) for label, points in seeds.items()}
         if style.log_x:
-            seeds = {
-                label: [Points(p.record, p.x[p.x > 0], p.y[p.x > 0]) for p in points]
-                for label, points in seeds.items()
-            }
+            seeds = {label: [_positive(p) for p in points] for label, points in seeds.items()}
         ends = [p.x[[0, -1]] for points in seeds.values() for p in points if len(p.x)]
         reach = np.log10(ends) if style.log_x and ends else np.array(ends)
         width = float(np.ptp(reach)) * style.smoothing / 100 if len(ends) else 0.0
         drawn = {e.label: len(e.curves) for e in contest.entries if style.seeds or len(e.curves) < ENOUGH}
         budget = MOST_POINTS // max(1, sum(drawn.values()))
+        points = max(50, min(400, budget))
         return [
-            self._line(
-                entry, seeds[entry.label], style, width, max(50, min(400, budget)) * (entry.label in drawn)
+            self._line(e, seeds[e.label], style, width, points * (e.label in drawn))._replace(
+                at_zero=at_zero[e.label] * style.log_x
             )
-            for entry in contest.entries
+            for e in contest.entries
         ]
 
     def _line(self, entry: Entry, seeds: list[Points], style: Style, width: float, points: int) -> Line:
@@ -171,6 +168,10 @@ def _smoothed(seed: Points, style: Style, width: float, points: int) -> Points:
     else:
         y = seed.y[thinned(len(seed.x), points)]
     return Points(seed.record, seed.x[thinned(len(seed.x), points)], y)
+
+
+def _positive(seed: Points) -> Points:
+    return Points(seed.record, seed.x[seed.x > 0], seed.y[seed.x > 0])
 
 
 def _last(seed: Points) -> Points:
