@@ -26,6 +26,7 @@ ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b.|[\x00-\x08\x0b-\x0c\x0e-\x1
 NESTED, JSON = attrgetter("nested_key"), attrgetter("value_json")
 HEAD = 1 << 20  # bytes in which the first run record stands
 CLOCK = (b"\x12\x06_wandb\x12\x07runtime", b"\n\x08_runtime")  # keys of a summary, with their lengths
+STAMP = b"\n_timestamp"  # a key that only rows have, and the summaries before them
 RAW = object()  # a value that cannot be read
 
 
@@ -66,7 +67,9 @@ class Segment:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """W&B's summary, nested keys joined by dots: the last value of all that was logged or set by hand."""
-        last = {name: number for number, row in enumerate(self.rows) for name in row}
+        last = {
+            k: number for number, row in enumerate(self.rows) for k, value in row.items() if value is not None
+        }
         told = {name: self.rows[number][name] for name, number in last.items()}
         by_hand = {name: text for name, (text, at) in self._summary.items() if last.get(name, -1) < at}
         values = decoded(list(by_hand.values()))
@@ -106,8 +109,8 @@ def read(path: Path) -> Segment:
         kind = record.WhichOneof("record_type")
         if waiting is not None and not (kind == "history" and len(record.history.item) == waiting[1]):
             _summary(segment, Record.FromString(waiting[0]).summary)
-        waiting = (payload, len(record.summary.update)) if kind == "summary" and not _clock(payload) else None
-        if kind != "summary" and kind in READERS:
+        waiting = (payload, len(record.summary.update)) if kind == "summary" and STAMP in payload else None
+        if kind in READERS and waiting is None and not (kind == "summary" and _clock(payload)):
             READERS[kind](segment, getattr(record, kind))
     if waiting is not None:
         _summary(segment, Record.FromString(waiting[0]).summary)
@@ -174,13 +177,12 @@ def _config(segment: Segment, record: Any) -> None:
 
 
 def _put(tree: dict[str, Any], keys: list[str], value: Any) -> None:
-    """An update of a nested value changes what it names; wandb sends what changed."""
+    """A value replaces the one it names, whole: so does wandb's config."""
     for key in keys[:-1]:
         inner = tree.get(key)
         tree[key] = inner if isinstance(inner, dict) else {}
         tree = tree[key]
-    old = tree.get(keys[-1])
-    tree[keys[-1]] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+    tree[keys[-1]] = value
 
 
 def _history(segment: Segment, record: Any) -> None:
@@ -244,7 +246,7 @@ def _telemetry(segment: Segment, record: Any) -> None:
 
 
 READERS: Mapping[str, Callable[[Segment, Any], None]] = {
-    "run": _run, "config": _config, "history": _history, "metric": _metric,
+    "run": _run, "config": _config, "history": _history, "summary": _summary, "metric": _metric,
     "output_raw": _output, "output": _output, "exit": _exit, "environment": _environment, "telemetry": _telemetry,
 }  # fmt: skip
 

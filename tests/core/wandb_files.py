@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.core.recorded import python
 from wandb.proto import wandb_internal_pb2
+
+from tests.core.recorded import python
 
 Record: Any = wandb_internal_pb2.Record
 BLOCK = 32_768
@@ -46,7 +47,9 @@ def inspected(path: Path) -> list[dict[str, Any]]:
 # --- written by hand
 
 
-def run(id: str = "abc12345", config: Mapping[str, Any] | None = None, start: float = START, **more: Any) -> Any:
+def run(
+    id: str = "abc12345", config: Mapping[str, Any] | None = None, start: float = START, **more: Any
+) -> Any:
     """A run record."""
     record = Record()
     record.run.run_id, record.run.project = id, more.pop("project", "mine")
