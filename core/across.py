@@ -92,6 +92,18 @@ class Across:
         """label -> seeds on these tasks that will never have a score."""
         return {label: sum(entry.failed for entry in self.entries[label]) for label in self.labels}
 
+    @property
+    def caution(self) -> str | None:
+        """Which aggregates' intervals are known to hold the truth too rarely with so few seeds."""
+        least = min(n for n, _ in self.seeds.values())
+        poor = ["IQM" if name == "iqm" else name for name in STATISTICS if caution(name, least)]
+        if least < 2 or not poor:
+            return None
+        return (
+            f"Caution: with n = {least} the intervals of {', '.join(poor)} hold the truth in under 90 % of simulated "
+            "cases for some kinds of scores."
+        )
+
     @cached_property
     def verdict(self) -> str:
         """The best label against the second in words."""
@@ -106,7 +118,7 @@ class Across:
             f"a run of {best} scores above one of {second} with probability {chance.mean:.3f}{ends} {over}, "
             f"with at least {least[best]} and {least[second]} seeds on each"
         )
-        said = caution("probability of improvement", min(least.values()))
+        said = caution("improvement", min(least.values()))
         warning = f" {said}" if said else ""
         if min(least.values()) < ENOUGH:
             return f"No winner is named with fewer than {ENOUGH} seeds on a task: {facts}."

@@ -108,7 +108,7 @@ def _blocks(
         tasks = (
             f"Tasks: {', '.join(together.tasks)}. Intervals are 95 %, by bootstrap over seeds within tasks."
         )
-        said = [tasks, *together.missing, together.verdict]
+        said = [tasks, *together.missing, *([together.caution] if together.caution else []), together.verdict]
         blocks.append("\n".join([named, table, "", *said]))
     return [*blocks, *cautions(chosen)]
 
@@ -243,6 +243,7 @@ def _plain_across(together: Across) -> dict[str, Any]:
             for (label, than), chance in together.improvements.items()
         ],
         "missing": list(together.missing),
+        "caution": together.caution,
         "verdict": together.verdict,
     }
 

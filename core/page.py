@@ -116,7 +116,9 @@ def _across(together: Across, colours: dict[str, str]) -> str:
     for label, row in zip(together.labels, across_rows(together), strict=True):
         rest = "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
         body += f"<tr><td>{_dot(colours[label])}{escape(label)}</td>{rest}</tr>"
-    notes = "".join(f'<p class="quiet">{escape(note)}</p>' for note in together.missing)
+    notes = "".join(
+        f'<p class="quiet">{escape(note)}</p>' for note in (*together.missing, together.caution or "")
+    )
     return f"""
 <section id="across">
 <h2>{len(together.tasks)} tasks together</h2>

@@ -115,8 +115,9 @@ def _passes(record: Record, asked: Filter) -> bool:
 
 
 def _same(item: Any, word: str) -> bool:
+    if item is None or item == "":
+        return word.lower() in ("none", "null", "", "–")
     try:
-        return not isinstance(item, bool) and float(item) == float(word)
+        return float(item) == float(word) if not isinstance(item, bool) else shown(item) == word.lower()
     except (TypeError, ValueError):
-        empty = item is None or item == ""
-        return word.lower() in ("none", "null", "", "–") if empty else shown(item).lower() == word.lower()
+        return shown(item).lower() == word.lower()

@@ -160,3 +160,82 @@ def test_bars_are_gymnasiums() -> None:
     }
     assert len(registered) >= 10
     assert {task: BARS[task] for task in registered} == registered
+
+
+def test_seconds_to_the_threshold(tmp_path: Path) -> None:
+    for seed, reached in enumerate((10, 30, 20)):
+        rows = [
+            {
+                "env_step": step,
+                "time/seconds": step / 2 + seed,
+                "eval/return": 480.0 if step >= reached else 1.0,
+            }
+            for step in (10, 20, 30)
+        ]
+        write_run(tmp_path, seed=seed, rows=rows)
+    (entry,) = only(tmp_path).entries
+    assert entry.seconds_taken.tolist() == [5, 16, 12]
+    assert (entry.steps_to_threshold, entry.seconds_to_threshold) == (20, 12)
+    (entry,) = only(tmp_path, threshold=999.0).entries
+    assert (entry.steps_to_threshold, entry.seconds_to_threshold) == (math.inf, math.inf)
+    write_run(tmp_path, seed=3, rows=evaluations(500.0))  # got there, and no row says when
+    (entry,) = only(tmp_path).entries
+    assert (entry.reached, entry.seconds_to_threshold) == (4, None)
+
+
+def test_grouped_by_settings(tmp_path: Path) -> None:
+    for index, (algorithm, lr, envs) in enumerate(
+        [("ppo", 1, 1), ("ppo", 1, 2), ("dqn", 1, 1), ("dqn", 2, 1)]
+    ):
+        for seed in range(2):
+            config = {"lr": lr, "envs": envs} if algorithm == "ppo" else {"lr": lr}
+            write_run(
+                tmp_path, algorithm=algorithm, settings=f"{index:08x}", seed=seed, config=config,
+                rows=evaluations(10.0 * index + seed),
+            )  # fmt: skip
+
+    def grouped(*by: str) -> dict[str, tuple[list[float], tuple[str, ...]]]:
+        return {e.label: (sorted(e.scores), e.mixed) for e in only(tmp_path, by=by).entries}
+
+    assert grouped("algorithm") == {
+        "dqn": ([20, 21, 30, 31], ("lr",)),
+        "ppo": ([0, 1, 10, 11], ("envs",)),
+    }
+    assert grouped("lr") == {
+        "lr=2": ([30, 31], ()),
+        "lr=1": ([0, 1, 10, 11, 20, 21], ("algorithm", "envs")),
+    }
+    assert grouped("lr", "envs") == {
+        "lr=1 envs=1": ([0, 1], ()),
+        "lr=1 envs=2": ([10, 11], ()),
+        "lr=1 envs=–": ([20, 21], ()),
+        "lr=2 envs=–": ([30, 31], ()),
+    }
+    assert list(grouped("task")) == ["dqn lr=2", "dqn lr=1", "ppo envs=2", "ppo envs=1"]  # as without
+    with pytest.raises(UserError, match="no run has a setting 'rollout'"):
+        grouped("rollout")
+
+
+def test_a_seed_that_was_run_twice_counts_once_in_a_group_of_several_settings(tmp_path: Path) -> None:
+    for name, final, day in (("first", 1.0, 1), ("second", 2.0, 2)):
+        write_run(tmp_path, group=name, rows=evaluations(final), started=f"2026-01-0{day}T00:00:00+00:00")
+    write_run(tmp_path, group="third", rows=evaluations(3.0), config={"lr": 5})
+    (entry,) = only(tmp_path, by=("algorithm",)).entries
+    assert (sorted(entry.scores), entry.older, entry.mixed) == ([2, 3], 1, ("lr",))
+
+
+def test_what_stands_against_curves_is_said(tmp_path: Path) -> None:
+    write_run(tmp_path, seed=0, rows=evaluations(1, 2, 3))
+    write_run(
+        tmp_path,
+        seed=1,
+        rows=[*evaluations(1), {"env_step": 20, "eval/return": "NaN"}, {"env_step": 25, "eval/return": 4}],
+    )
+    (entry,) = only(tmp_path).entries
+    assert entry.faults == (
+        "1 of 2 seeds told values that are no finite numbers: not in the mean at these steps, and they leave no area.",
+        "its seeds finished at different steps, 25 to 30.",
+    )
+    assert entry.area is not None
+    assert math.isnan(entry.area)
+    assert entry.mean_curve.seeds.tolist() == [2, 1, 2, 1]  # at 20 one is NaN, at 30 one has ended

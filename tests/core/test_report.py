@@ -1,10 +1,7 @@
-"""`lab compare` and `lab report` from the folder to the words and the page."""
+"""`lab report` from the folder to the page and the figures."""
 
 import base64
-import csv
-import io
 import json
-import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -35,85 +32,6 @@ def root(tmp_path: Path) -> Path:
     for name in ("samples-10", "samples-9", "reconstructions-10"):
         (vae / "media" / f"{name}.png").write_bytes(b"\x89PNG" + name.encode())
     return tmp_path / "runs"
-
-
-def answer(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    assert report.compare(argv) == 0
-    return capsys.readouterr().out
-
-
-def test_table(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = answer(capsys, "--root", str(root)).splitlines()
-    assert lines[0] == "CartPole-v1 · eval/return, higher is better"
-    assert re.split(r"\s{2,}", lines[1])[-1] == "steps to 475"
-    ppo, dqn = (re.split(r"\s{2,}", line) for line in lines[2:4])
-    # mean 482, s/√5 = 0.70711, t = 2.77645
-    assert ppo == ["ppo", "5", "482", "[480, 484]", "241", "50.0 s", "2", "20 (5 of 5)"]
-    assert dqn[:3] == ["dqn", "5 of 6 (1 failed)", "102"]
-    assert dqn[-1] == "∞ (0 of 6)"
-    assert lines[5].startswith("ppo is better than dqn: ppo 482 (n = 5), dqn 102 (n = 5)")
-    assert "digits · eval/bound, lower is better" in lines
-
-
-def test_other_formats_say_the_same(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = json.loads(answer(capsys, "--root", str(root), "--format", "json"))
-    ppo, dqn = told[0]["entries"]
-    assert (ppo["mean"], ppo["n"], ppo["steps_to_threshold"], ppo["scores"]) == (
-        482,
-        5,
-        20,
-        [480, 481, 482, 483, 484],
-    )
-    assert (dqn["n"], dqn["seeds"], dqn["status"], dqn["steps_to_threshold"]) == (
-        5,
-        6,
-        {"finished": 5, "failed": 1},
-        None,
-    )
-    assert told[0]["verdict"].startswith("ppo is better than dqn")
-    assert told[1]["entries"][0]["low"] is None  # one seed has no interval
-    rows = list(csv.DictReader(io.StringIO(answer(capsys, "--root", str(root), "--format", "csv"))))
-    assert [(row["task"], row["label"], row["mean"]) for row in rows][:2] == [
-        ("CartPole-v1", "ppo", "482.0"),
-        ("CartPole-v1", "dqn", "102.0"),
-    ]
-    assert "| ppo | 5 | 482 |" in answer(capsys, "--root", str(root), "--format", "markdown")
-
-
-def test_runs_and_threshold_may_be_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = json.loads(answer(capsys, "ppo", "--root", str(root), "--format", "json", "--threshold", "100"))
-    assert [entry["label"] for contest in told for entry in contest["entries"]] == ["ppo"]
-    assert told[0]["threshold"] == 100
-
-
-def test_groups_that_are_named_stay_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before, after = "ppo-x-0123abcd-20260101-000000", "ppo-x-0123abcd-20260202-000000"
-    for group, final in ((before, 1.0), (after, 2.0)):
-        write_run(
-            tmp_path, group=group, rows=evaluations(final), started=f"2026-0{final:.0f}-01T00:00:00+00:00"
-        )
-    named = json.loads(answer(capsys, before, after, "--root", str(tmp_path), "--format", "json"))[0][
-        "entries"
-    ]
-    assert [(entry["mean"], entry["groups"]) for entry in named] == [(2.0, [after]), (1.0, [before])]
-    every = answer(capsys, "--root", str(tmp_path))
-    assert "1 older run of the same settings and seed left out." in every
-
-
-def test_mistakes(root: Path, tmp_path: Path) -> None:
-    for argv, words in (
-        (["--root", str(tmp_path / "none")], "no runs in"),
-        (["nothing", "--root", str(root)], "no run 'nothing'"),
-        (["--root", str(root), "--format", "tabel"], "table"),
-        (["--root", str(root), "--metric", "eval/retrun"], "eval/return"),
-    ):
-        with pytest.raises(UserError, match=words):
-            report.compare(argv)
-    with pytest.raises(UserError, match="is a folder"):
-        report.report(["--root", str(root), "--out", str(tmp_path)])
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write"):
-        report.report(["--root", str(root), "--out", str(tmp_path / "file" / "report.html")])
 
 
 class Page(HTMLParser):
@@ -148,7 +66,7 @@ class Page(HTMLParser):
 
 def page(root: Path, *options: str) -> tuple[str, Page]:
     out = root.parent / "out" / "report.html"
-    assert report.report(["--root", str(root), "--out", str(out), *options]) == 0
+    assert report.main(["--root", str(root), "--out", str(out), *options]) == 0
     text = out.read_text(encoding="utf-8")
     return text, Page(text)
 
@@ -233,3 +151,15 @@ def test_an_empty_record_is_shown(tmp_path: Path) -> None:
     assert "No seed has finished yet." in text
     assert "0 of 1 (1 running)" in text
     assert json.loads(parsed.scripts["figures"])["figure-0"]["data"][0]["x"] == []
+
+
+def test_mistakes(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a folder"):
+        report.main(["--root", str(root), "--out", str(tmp_path)])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        report.main(["--root", str(root), "--out", str(tmp_path / "file" / "report.html")])
+    with pytest.raises(UserError, match="cannot write in"):
+        report.main(
+            ["--root", str(root), "--out", str(tmp_path / "a.html"), "--figures", str(tmp_path / "file")]
+        )
