@@ -88,6 +88,12 @@ def _shell(version: int) -> Component:
             html.Header(
                 [html.Span("lab", className="name"), html.Nav(links, **look.aria(label="pages")), switch]
             ),
+            html.P(
+                "The dashboard has stopped; what stands here is as it was.",
+                id="gone",
+                hidden=True,
+                role="alert",
+            ),
             html.Main(id="page", tabIndex=-1),
             dcc.Location(id="url", refresh=False),
             dcc.Interval(id="tick", interval=1000),

@@ -57,6 +57,12 @@ def guard(app: Dash, watch: Watch) -> None:
     server.before_request(check)
     server.after_request(seal)
     server.add_url_rule("/media/<group>/<seed>/<path:file>", "media", media)
+    for rule in ("/media/", "/media/<path:rest>"):  # nor does Dash answer there
+        server.add_url_rule(rule, "no media", _nothing)
+
+
+def _nothing(rest: str = "") -> Response:
+    abort(404)
 
 
 def inside(watch: Watch, id: str, file: str) -> Path | None:

@@ -13,6 +13,7 @@ from core import jsonl
 from core.dashboard.watch import Live
 from core.measures import MEASURES
 
+MOST = 1 << 53  # steps; more is a slip of someone's hand
 STATES = ("running", "finished", "stopped", "failed", "crashed", "unreadable")
 
 
@@ -31,7 +32,7 @@ class Seed:
         """How much is done, from 0 to 1; what has finished is done whatever was planned."""
         if self.record.status == "finished":
             return 1.0
-        return min(1.0, self.step / self.planned) if self.planned else 0.0
+        return max(0.0, min(1.0, self.step / self.planned)) if self.planned else 0.0
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,17 @@ class Groups:
             known = self._seeds.get(record.id)
             # the wall of a running seed goes on by itself
             if known is None or known[0] != record.version or record.status == "running":
-                known = self._seeds[record.id] = record.version, seed(record)
+                known = self._seeds[record.id] = record.version, _seed(record)
             gathered.setdefault(record.group, []).append(known[1])
         by_seed: Callable[[Seed], Any] = lambda one: (one.record.seed, one.record.path.name)  # noqa: E731
         return [Group(name, tuple(sorted(seeds, key=by_seed))) for name, seeds in gathered.items()]
+
+
+def _seed(record: Live) -> Seed:
+    try:
+        return seed(record)
+    except (ArithmeticError, TypeError, ValueError):  # numbers no computer counts to: the rest is still shown
+        return Seed(record, 0, None, {}, nan)
 
 
 def seed(record: Live) -> Seed:
@@ -145,7 +153,8 @@ def _planned(record: Live) -> int | None:
     counts: list[Any] = [config.get("steps")]
     if record.axis != "env_step":  # a training step sees a batch, or one for each update of a critic
         counts += [config.get("batch", config.get("batch_size", 1)), config.get("critic_steps", 1)]
-    return prod(counts) if all(isinstance(count, int) for count in counts) else None
+    planned = prod(counts) if all(isinstance(count, int) for count in counts) else 0
+    return planned if 0 < planned < MOST else None
 
 
 def sift(

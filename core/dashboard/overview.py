@@ -65,7 +65,7 @@ def layout(query: str, watch: Watch) -> Component:
 
 def _choice(id: str, chosen: tuple[str, ...]) -> Component:
     # what is chosen must be among the options at once, or it would be dropped
-    return dcc.Dropdown(list(chosen), list(chosen), id=id, multi=True, placeholder="all")
+    return dcc.Dropdown(list(chosen), list(chosen), id=id, multi=True, placeholder="all", maxHeight=360)
 
 
 def register(app: Dash, watch: Watch) -> None:
@@ -85,8 +85,10 @@ def register(app: Dash, watch: Watch) -> None:
         Input("version", "data"),
         Input("query", "data"),
         Input("overview-clock", "n_intervals"),
+        State("overview-algorithms", "options"),
+        State("overview-tasks", "options"),
     )
-    def draw(version: int | None, query: str, ticks: int | None) -> Any:
+    def draw(version: int | None, query: str, ticks: int | None, were: list[str], of: list[str]) -> Any:
         shown = from_query(Shown, query)
         groups = gathered.of(watch.records())
         seeds = sum(len(group.seeds) for group in groups)
@@ -94,7 +96,9 @@ def register(app: Dash, watch: Watch) -> None:
         algorithms = sorted({group.algorithm for group in groups} | set(shown.algorithms))
         tasks = sorted({group.task for group in groups} | set(shown.tasks))
         drawn = drawing.tree(_table(shown, groups, watch))
-        return said, _states(shown, groups), drawn, algorithms, tasks
+        # a menu that is open stays as it is
+        menus = [no_update if new == old else new for new, old in ((algorithms, were), (tasks, of))]
+        return said, _states(shown, groups), drawn, *menus
 
 
 def _controls(app: Dash) -> None:

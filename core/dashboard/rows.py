@@ -19,14 +19,14 @@ from core.tables import age, number, span
 
 # (what it sorts by, title, share of the width)
 COLUMNS = (
-    ("name", "run", "31%"),
+    ("name", "run", "29%"),
     ("algorithm", "algorithm", "9%"),
     ("task", "task", "11%"),
     ("state", "state", "11%"),
-    ("progress", "progress", "14%"),
+    ("progress", "progress", "13%"),
     ("last", "last value", "11%"),
-    ("duration", "took", "8%"),
-    ("started", "began", "6%"),
+    ("duration", "took", "9%"),
+    ("started", "began", "7%"),
 )
 RIGHT = ("last", "duration", "started")
 
@@ -84,7 +84,7 @@ def _group(group: Group, opened: bool, chosen: bool) -> Component:
         html.Td(group.algorithm),
         html.Td(group.task),
         html.Td(html.Div(chips, className="chips")),
-        html.Td(_progress(group.slowest, fmean_share(group))),
+        html.Td(_progress(group.slowest, share_of(group))),
         html.Td([html.Div(number(value)), html.Small(metric + of)] if metric else "–", className="n"),
         *_times(group.seconds, group.started),
         html.Td(_edit(group.name, group.name), className="n"),
@@ -92,7 +92,7 @@ def _group(group: Group, opened: bool, chosen: bool) -> Component:
     return html.Tr(cells, className="chosen" if chosen else "")
 
 
-def fmean_share(group: Group) -> float:
+def share_of(group: Group) -> float:
     """How much of all its seeds' steps is done."""
     return math.fsum(seed.share for seed in group.seeds) / len(group.seeds)
 

@@ -1,5 +1,6 @@
 """Watches a folder of runs while they train: who is there, what has changed, each file read no more than once."""
 
+import math
 import os
 import threading
 import time
@@ -73,7 +74,7 @@ class Live(Record):
         summary, tail = self.files.summary(), self.files.metrics.last()
         first, second = (summary, tail) if self.status == "finished" else (tail, summary)
         for told in (first.get(self.axis), second.get(self.axis)):
-            if isinstance(told, int | float):
+            if isinstance(told, int | float) and math.isfinite(told):
                 return int(told)
         return 0
 
@@ -165,8 +166,12 @@ class Watch:
 def _live(folder: Path, before: Live | None, version: int) -> Live | None:
     try:
         record = records.read(folder)
+        if record:
+            _ = record.started, record.seed
     except OSError:  # it went away meanwhile
         return None
+    except (ArithmeticError, ValueError):
+        record = Record(folder, folder.parent.name, "unreadable", {})
     if record is None:
         return None
     files = before.files if before and before.axis == record.axis else _Files(folder, record.axis)

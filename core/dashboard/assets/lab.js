@@ -35,6 +35,17 @@
     set("place", place);
   }
 
+  // Says so when nobody answers any more.
+  const ask = window.fetch;
+  const gone = (so) => {
+    const said = document.getElementById("gone");
+    if (said) said.hidden = !so;
+  };
+  window.fetch = (...question) => ask(...question).then(
+    (answer) => { gone(false); return answer; },
+    (error) => { gone(true); throw error; },
+  );
+
   let started = false;
   function start() {
     if (!started) {
@@ -59,6 +70,18 @@
     try { window.localStorage.setItem("lab-theme", dark ? "light" : "dark"); } catch (refused) { /* for this page alone */ }
     return paint(!dark);
   }
+
+  // Dash names a menu by its value alone; its label belongs to the name.
+  function name() {
+    for (const menu of document.querySelectorAll("button.dash-dropdown[id]:not([data-named])")) {
+      const label = document.querySelector(`label[for="${CSS.escape(menu.id)}"]`);
+      if (!label) continue;
+      label.id = label.id || `${menu.id}-label`;
+      menu.setAttribute("aria-labelledby", `${label.id} ${menu.getAttribute("aria-labelledby") || ""}`);
+      menu.dataset.named = "";
+    }
+  }
+  new MutationObserver(name).observe(document.documentElement, { childList: true, subtree: true });
 
   // A button with data-act says what it does in words: {act, of} to Store "act". One listener for all of them,
   // so that tables of hundreds of rows need no callback each.
