@@ -168,7 +168,7 @@ def test_improvement_is_mann_and_whitneys() -> None:
 
 
 def test_improvement_draws_both_groups_anew() -> None:
-    x, y = [[0.0, 2.0, 3.0]], [[1.0, 2.0]]
+    x, y = [[1.0, 1.5]], [[0.0, 1.2, 2.0, 3.0]]  # were y not drawn anew, all would lie in ¼ … ½
 
     def share(a: ArrayLike, b: ArrayLike) -> float:
         return probability_of_improvement([a], [b], draws("x"), rounds=1).mean

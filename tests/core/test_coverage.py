@@ -90,7 +90,9 @@ def test_statistics_over_tasks_have_their_warnings() -> None:
 
 
 def test_the_page_shows_what_the_lab_warns_with() -> None:
-    assert table(SHARES) in PAGE.read_text(encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    assert table(SHARES) in page
+    assert str(caution("welch", 5)) in page.replace("\n> ", " ")  # the example it explains
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
