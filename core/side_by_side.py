@@ -5,7 +5,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from core.stopping import Stopping
 
@@ -19,12 +19,12 @@ def run(commands: Mapping[str, Sequence[str]], at_once: int) -> dict[str, int]:
 
     Raises:
         KeyboardInterrupt: someone asked to stop (Ctrl-C, SIGTERM). Then no other began, and those that ran were asked
-            too and waited for; asked twice, they were killed.
+            too and waited for; asked twice, they were killed with all that they had begun. None is left behind.
     """
     waiting, running, status = list(commands), dict[str, subprocess.Popen[str]](), dict[str, int]()
     readers = []
     told = False
-    with Stopping() as stopping:
+    with Stopping(patient=True) as stopping:
         try:
             while running or (waiting and not stopping.asked):
                 while waiting and len(running) < at_once and not stopping.asked:
@@ -36,12 +36,13 @@ def run(commands: Mapping[str, Sequence[str]], at_once: int) -> dict[str, int]:
                     told = True
                     for process in running.values():
                         process.send_signal(signal.SIGINT)
+                if stopping.insisted:
+                    _kill(running.values())
                 for name in [name for name, process in running.items() if process.poll() is not None]:
                     status[name] = running.pop(name).returncode
                 time.sleep(0.05)
         finally:
-            for process in running.values():
-                process.kill()
+            _kill(running.values())
             for reader in readers:
                 reader.join(PATIENCE)
     if stopping.asked:
@@ -62,6 +63,14 @@ def _begin(command: Sequence[str]) -> subprocess.Popen[str]:
         env={**alone, **ONE_THREAD},
         start_new_session=True,
     )
+
+
+def _kill(processes: Iterable[subprocess.Popen[str]]) -> None:
+    """They and what they have begun: their whole groups."""
+    for process in processes:
+        if process.poll() is None:  # until then its number is its own
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _pass_on(name: str, process: subprocess.Popen[str]) -> None:

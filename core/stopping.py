@@ -10,9 +10,14 @@ class Stopped(Exception):
 
 
 class Stopping:
-    """While entered, remembers the first SIGINT or SIGTERM instead of dying of it; a second one acts at once."""
+    """While entered, remembers the first SIGINT or SIGTERM instead of dying of it; a second one acts at once.
 
-    def __init__(self) -> None:
+    Args:
+        patient: no later one acts either; ``insisted`` says that there was one. For who has others to take along.
+    """
+
+    def __init__(self, *, patient: bool = False) -> None:
+        self.patient, self.insisted = patient, False
         self.signal: int | None = None
         self._before: dict[int, Any] = {}
 
@@ -36,8 +41,12 @@ class Stopping:
         return self
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            self.insisted = True
+            return
         self.signal = number
-        self._restore()
+        if not self.patient:
+            self._restore()
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
