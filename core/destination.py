@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from core.errors import UserError, nearest
@@ -83,6 +83,13 @@ def resolve(options: WandB, environment: Mapping[str, str] = os.environ) -> Dest
         dir=chosen("wandb_dir", "WANDB_DIR"),
         model_mb=options.wandb_model_mb,
     )
+
+
+def rewriting(told: Mapping[str, Any]) -> Destination:
+    """Where the W&B run that run.json tells of lies, to write it afresh, offline."""
+    names = {name: str(told.get(name, "")) for name in ("project", "entity", "group", "name", "dir")}
+    limit = float(told.get("model_mb", WandB.wandb_model_mb))
+    return Destination("offline", "written afresh", **names, tags=(), notes="", model_mb=limit)
 
 
 def _mode(options: WandB, environment: Mapping[str, str]) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """One seed's W&B run: everything this lab says to wandb while it trains, it says here."""
 
+import math
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,9 +58,13 @@ class Mirror:
         if kept and (new := set(said.tags) - set(self._run.tags or ())):
             self._run.tags = (*(self._run.tags or ()), *sorted(new))
         where = os.path.relpath(self._run.settings.sync_dir, folder.path.resolve())
-        folder.update(wandb={**record, "mode": to.mode, "run": where, "synced": False})
+        at = str(folder.path.resolve())
+        folder.update(wandb={**record, "mode": to.mode, "run": where, "at": at, "synced": False})
         self._known = self._run.starting_step  # rows the server has, perhaps past the point resumed from
-        self._defined: set[str] = set()
+        self._scores: dict[
+            str, list[float]
+        ] = {}  # best and last of each, where one value is better than another
+        self._kept = kept
         self._tables: dict[str, tuple[list[str], list[Iterable[Any]]]] = {}  # columns, rows
         for kind, item in folder.replay() if again else ():
             self.tell(kind, item)
@@ -78,7 +83,7 @@ class Mirror:
                 self._remember(item)
             return
         if kind == "row":
-            self._define(item)
+            self._score(item)
         if self._known > 0:
             self._known -= 1
             return
@@ -121,6 +126,9 @@ class Mirror:
             shutil.rmtree(shelf(self._folder.path), ignore_errors=True)
 
     def _hand_in(self, models: Sequence[Model]) -> None:
+        if self._kept:  # of what was told before it was resumed wandb knows no best
+            seen = {name: {best_of(name): best, "last": last} for name, (best, last) in self._scores.items()}
+            self._run.summary.update(seen)
         for name, (columns, rows) in self._tables.items():
             self._run.summary.update(
                 {name: wandb.Table(columns=[self._axis, *columns], data=rows[-MOST_ROWS:])}
@@ -140,10 +148,17 @@ class Mirror:
             [entry[self._axis], *(None if x in NOT_NUMBERS else x for x in row)] for row in entry["rows"]
         ]
 
-    def _define(self, row: Mapping[str, Any]) -> None:
+    def _score(self, row: Mapping[str, Any]) -> None:
         """Of a score W&B's own table shows the best and the last value."""
-        for name in row.keys() - self._defined:
-            self._defined.add(name)
-            if name.startswith("eval/") and (up := higher_is_better(name)) is not None:
-                best = "max,last" if up else "min,last"
-                self._run.define_metric(name, step_metric=self._axis, summary=best)
+        for name, value in row.items():
+            if not name.startswith("eval/") or not (best := best_of(name)):
+                continue
+            if name not in self._scores:
+                self._run.define_metric(name, step_metric=self._axis, summary=f"{best},last")
+            found = [x for x in (*self._scores.get(name, [])[:1], value) if not math.isnan(x)] or [value]
+            self._scores[name] = [max(found) if best == "max" else min(found), value]
+
+
+def best_of(score: str) -> str:
+    """The best of a score's values is its max or its min; "" where nobody knows."""
+    return {True: "max", False: "min", None: ""}[higher_is_better(score)]

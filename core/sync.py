@@ -1,18 +1,28 @@
-"""`lab sync`: uploads what was logged offline, through wandb's own `wandb sync`."""
+"""`lab sync`: uploads what was logged offline, through wandb's own `wandb sync`.
+
+W&B's copy of a run is first written afresh from the run's folder where it lacks something: the run was killed, its
+folder moved (wandb notes where its files lie), or someone changed its tags or notes.
+"""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from core import annotations
 from core.config import parse
-from core.destination import answers, base_url, has_key
+from core.destination import answers, base_url, has_key, rewriting
 from core.errors import UserError
-from core.records import Record, find, scan
+from core.mirror import Mirror, reset
+from core.mirrors import Mirrors
+from core.model import shelf
+from core.records import Record, find, read, scan
 from core.run_folder import RunFolder
 
+EXIT_CODES = {"finished": 0, "stopped": 130}  # of a run, as W&B is told; 1 of any other
 LIMIT = 600  # seconds for one run; wandb itself would go on asking a broken server for ever
 
 
@@ -59,11 +69,45 @@ def offline_run(record: Record) -> Path | None:
     return folder if any(folder.glob("*.wandb")) else None
 
 
-def _upload(record: Record, limit: float) -> int:
+def stale(record: Record) -> str:
+    """Why the offline W&B run is not what the run's folder holds; "" when it is."""
     folder = offline_run(record)
-    assert folder is not None
+    written = max((file.stat().st_mtime for file in folder.glob("*.wandb")), default=0.0) if folder else 0.0
+    added = record.path / annotations.NAME
+    if record.status == "crashed" and record.run["status"] == "running":
+        return "crashed: its process is gone"
+    if record.run["wandb"].get("at", "") not in ("", str(record.path.resolve())):
+        return "its folder was moved"
+    if added.exists() and added.stat().st_mtime > written:
+        return "its tags or notes were changed"
+    return ""
+
+
+def afresh(record: Record, reason: str) -> None:
+    """Write the offline W&B run once more from the folder, under the same id; a crash is an alert there."""
+    opened = RunFolder(record.path)
+    crashed = record.run["status"] == "running"
+    if crashed:
+        opened.update(status="crashed", error=reason)
+    mirrors = Mirrors([opened], rewriting(opened.run["wandb"]), Mirror, reset, print)
+    mirrors.open(again=True)
+    if crashed:
+        mirrors.alert(0, reason)
+    logged = record.columns().keys() | {record.axis}
+    mirrors.summarise(0, {name: value for name, value in record.summary.items() if name not in logged})
+    mirrors.finish(0, EXIT_CODES.get(opened.run["status"], 1))
+    reset()
+    opened.close()
+
+
+def _upload(record: Record, limit: float) -> int:
+    if reason := stale(record):
+        afresh(record, reason)
+        record = read(record.path) or record
+    if (folder := offline_run(record)) is None:
+        print(f"{record.id}: not uploaded: W&B's copy could not be written afresh", flush=True)
+        return 1
     command = [sys.executable, "-m", "wandb", "sync", str(folder)]
-    told = record.run["wandb"]
     # its words are read here, its logs lie beside the run, and it must not talk to a wandb process of ours
     environment = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
     environment |= {"WANDB_SILENT": "false", "WANDB_ERROR_REPORTING": "false"}
@@ -81,8 +125,9 @@ def _upload(record: Record, limit: float) -> int:
         print(f"{record.id}: not uploaded: {errors[0].removeprefix('ERROR ').strip()}", flush=True)
         return 1
     opened = RunFolder(record.path)
-    opened.update(wandb={**told, "synced": True})
+    opened.update(wandb={**opened.run["wandb"], "synced": True})
     opened.close()
+    shutil.rmtree(shelf(record.path), ignore_errors=True)
     links = [word for line in said for word in line.split() if word.startswith("http") and "/runs/" in word]
     print(f"{record.id}: uploaded{' to ' + links[0] if links else ''}", flush=True)
     return 0

@@ -8,9 +8,9 @@ def answer(server: Any, query: str, values: dict[str, Any]) -> dict[str, Any] | 
     if "query ArtifactType" in query:
         return {"project": {"artifact": None}}
     if "createArtifactManifest(" in query:
-        return manifest(server, values["input"] if "input" in values else values)
+        return manifest(server, values)
     if "createArtifactFiles(" in query:
-        return files(server, values["input"] if "input" in values else values)
+        return files(server, values["input"])
     if "createArtifact(" in query:
         return created(server, values["input"])
     if "commitArtifact(" in query:
@@ -29,7 +29,9 @@ def created(server: Any, told: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     server.artifacts[made["id"]] = made
     sequence = {"id": told["artifactCollectionName"], "latestArtifact": None}
-    return {"createArtifact": {"artifact": {"id": made["id"], "state": "PENDING", "artifactSequence": sequence}}}
+    return {
+        "createArtifact": {"artifact": {"id": made["id"], "state": "PENDING", "artifactSequence": sequence}}
+    }
 
 
 def manifest(server: Any, told: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +27,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.alerts: list[dict[str, Any]] = []
         self.artifacts: dict[str, dict[str, Any]] = {}  # by id; those with "committed" are whole
         self.files: dict[str, bytes] = {}  # what was put, by path
+        self.silent = threading.Event()  # it takes what it is told and does not answer until this is cleared
         self.refuse = 0  # the status to answer every request for data with, if not 0
 
     @property
@@ -111,6 +113,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.send(json.dumps(value).encode())
 
     def send(self, body: bytes) -> None:
+        while self.server.silent.is_set():
+            time.sleep(0.01)
         self.send_response(self.server.refuse or 200)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))

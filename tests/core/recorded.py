@@ -51,6 +51,44 @@ def history(folder: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if not k.startswith(("_", "time/"))} for row in rows]
 
 
+def told(folder: Path, kind: str) -> list[dict[str, Any]]:
+    """What W&B was told of one kind: alert, artifact, summary, …"""
+    return [record[kind] for record in records(folder) if record["type"] == kind]
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    """W&B's summary at the end."""
+    whole: dict[str, Any] = {}
+    for update in told(folder, "summary"):
+        whole |= update["update"]
+    return whole
+
+
+def models(folder: Path) -> list[dict[str, Any]]:
+    """The model artifacts of a run, in order."""
+    return [
+        {
+            "aliases": set(each["aliases"]),
+            "about": json.loads(each["metadata"]),
+            "files": _files(each),
+            "name": each["name"],
+        }
+        for each in told(folder, "artifact")
+        if each["type"] == "model"
+    ]
+
+
+def _files(artifact: dict[str, Any]) -> dict[str, Path]:
+    return {entry["path"]: Path(entry["local_path"]) for entry in artifact["manifest"]["contents"]}
+
+
+def table(folder: Path, name: str = "episodes") -> dict[str, Any]:
+    """A table as W&B has it: columns and data."""
+    (run,) = (folder / "wandb").glob("offline-run-*")
+    loaded: dict[str, Any] = json.loads((run / "files" / summary(folder)[name]["path"]).read_text())
+    return {"columns": loaded["columns"], "data": loaded["data"]}
+
+
 def without_time(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if not k.startswith("time/")} for row in rows]
 
@@ -67,8 +105,10 @@ def train(made: Group, start: int, stop: int) -> None:
         if step % 10 == 5:
             made.histograms(step, {"weights/w": np.arange(20.0).reshape(2, 10) * step})
             made.images(step, "samples", np.full((2, 4, 3, 8, 8), step, np.uint8))
+            made.table(step, "episodes", [{"return": np.array([step, 0.5])}, {"return": np.array([1.0])}])
         if step % 20 == 19:
-            made.checkpoint(step, [{"step": step, "seed": seed} for seed in made.seeds])
+            states = [{"step": step, "seed": seed, "w": np.full(3, step)} for seed in made.seeds]
+            made.checkpoint(step, states, best=step == 39)
 
 
 def python(script: str) -> "subprocess.CompletedProcess[str]":

@@ -1,17 +1,35 @@
 """Logging online and `lab sync`, with wandb itself against a server on this machine."""
 
+import json
+import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import wandb
 
+from core import mirror
 from core.destination import WandB
 from core.errors import UserError
+from core.run_folder import load
 from core.sync import sync
 from core.tracking import Group
 from tests.core.loopback_wandb import Server, serving
-from tests.core.recorded import OFF, OFFLINE, group, lines, run_json, without_time
+from tests.core.recorded import (
+    OFF,
+    OFFLINE,
+    group,
+    history,
+    lines,
+    models,
+    python,
+    run_json,
+    table,
+    without_time,
+)
 
 
 @pytest.fixture
@@ -73,6 +91,129 @@ def test_an_online_run_is_continued_under_its_id(tmp_path: Path, server: Server)
         assert [row["env_step"] for row in seen(server, made.path / seed)] == [0, 1, 2, 3, 4]
         assert run_json(made.path / seed)["wandb"]["mode"] == "online"
         assert server.ends[run_json(made.path / seed)["wandb"]["id"]] == 0
+
+
+def trained(made: Group, start: int, stop: int) -> None:
+    """Evaluated and saved at every step, the best at step 1."""
+    for step in range(start, stop):
+        made.log(step, {"eval/return": 9.0 if step == 1 else step})
+        made.table(step, "episodes", [{"return": np.array([float(step)])}] * len(made.seeds))
+        states = [{"agent": {"net": np.full(5, step), "replay": np.zeros(9)}}] * len(made.seeds)
+        made.checkpoint(step, states, best=step == 1)
+
+
+def versions(server: Server, name: str) -> list[dict[str, Any]]:
+    """Of one artifact, in the order in which they were committed."""
+    whole = [artifact for artifact in server.artifacts.values() if artifact["name"] == name]
+    return sorted(whole, key=lambda artifact: int(artifact["committed"]))
+
+
+def weights(server: Server, version: dict[str, Any], folder: Path) -> list[float]:
+    """Of a model as it arrived, read as a checkpoint."""
+    (folder / "fetched").write_bytes(server.files[version["files"]["checkpoints/last.safetensors"]])
+    found: list[float] = load(folder / "fetched")[1]["agent"]["net"].tolist()
+    return found
+
+
+def test_online_the_table_the_models_and_the_alerts_arrive(tmp_path: Path, server: Server) -> None:
+    made = group(tmp_path, WandB(), notes="why", tags=["a"])
+    trained(made, 0, 4)
+    made.fail(1, "it must", 3)
+    made.finish()
+    three, seven = (run_json(made.path / seed)["wandb"]["id"] for seed in "37")
+    for run in (three, seven):
+        assert server.summaries[run]["eval/return"] == {"max": 9, "last": 3}
+        assert (server.runs[run]["notes"], server.runs[run]["tags"]) == ("why", ["a"])
+        best, latest = versions(server, f"model-{run}")
+        assert "best" in best["aliases"]
+        assert latest["aliases"] == ["latest"]  # the last to come, and W&B moves `latest` to it
+        assert [weights(server, version, tmp_path) for version in (best, latest)] == [[1] * 5, [3] * 5]
+        assert server.summaries[run]["episodes"]["nrows"] == 4
+        place = server.summaries[run]["episodes"]["path"]
+        assert json.loads(server.files[f"/put/{run}/{place}"])["data"] == [[k, float(k)] for k in range(4)]
+    assert [(alert["runName"], alert["severity"], alert["text"]) for alert in server.alerts] == [
+        (seven, "ERROR", "failed: it must at env_step 3")
+    ]
+    assert not (made.path / "3" / "wandb" / "model").exists()  # W&B has it
+
+
+def test_an_online_run_goes_on_as_the_same_one(tmp_path: Path, server: Server) -> None:
+    made = group(tmp_path, WandB(), seeds=(3,), notes="why", tags=["a"])
+    trained(made, 0, 3)
+    made.finish("crashed", 1, "it must")
+    run = run_json(made.path / "3")["wandb"]["id"]
+    server.runs[run] |= {"notes": "written on the server", "tags": ["a", "there"]}
+    again = Group.reopen(made.path, (3,), step=2, wandb=WandB(wandb_tags=("b",)))
+    trained(again, 3, 5)
+    again.summary(0, {"final/return": 4.0})
+    again.finish()
+    assert list(server.rows) == [run]
+    assert [row["env_step"] for row in seen(server, made.path / "3")] == [0, 1, 2, 3, 4]
+    assert server.summaries[run]["eval/return"] == {"max": 9, "last": 4}
+    assert server.summaries[run]["final/return"] == 4
+    assert server.summaries[run]["episodes"]["nrows"] == 5  # those before the crash too
+    assert server.runs[run]["notes"] == "written on the server"
+    assert server.runs[run]["tags"] == ["a", "there", "b"]
+    assert [alert["text"] for alert in server.alerts] == ["crashed: it must"]
+    newest = versions(server, f"model-{run}")[-1]
+    assert ("latest" in newest["aliases"], weights(server, newest, tmp_path)) == (True, [4] * 5)
+    assert server.ends[run] == 0
+
+
+def test_a_server_that_stops_answering_costs_nothing_but_its_copy(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(mirror, "FINISHING", 1)
+    made = group(tmp_path, WandB(), seeds=(3,))
+    trained(made, 0, 3)
+    server.silent.set()
+    made.fail(0, "it must", 2)
+    made.finish()
+    server.silent.clear()
+    assert "W&B failed (TimeoutError" in capsys.readouterr().out
+    folder = made.path / "3"
+    assert (run_json(folder)["status"], run_json(folder)["wandb"]["mode"]) == ("failed", "offline")
+    assert [row["env_step"] for row in history(folder)] == [0, 1, 2]
+    assert (len(models(folder)), table(folder)["data"]) == (2, [[0, 0.0], [1, 1.0], [2, 2.0]])
+    assert sync(["--root", str(tmp_path)]) == 0
+    assert [row["env_step"] for row in seen(server, folder)] == [0, 1, 2]
+
+
+def test_sync_writes_afresh_what_lacks_something(
+    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = group(tmp_path / "before", OFFLINE, seeds=(3,), name="g", notes="first")
+    trained(made, 0, 3)
+    made.summary(0, {"final/return": 2.0})
+    made.finish()
+    ran = python(f"""
+        import os, signal
+        from pathlib import Path
+        from tests.core.recorded import OFFLINE, group
+        from tests.core.test_sync import trained
+        made = group(Path({str(tmp_path)!r}), OFFLINE, seeds=(3,), name="killed")
+        trained(made, 0, 3)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    assert ran.returncode == -signal.SIGKILL
+    (tmp_path / "before" / "g").rename(tmp_path / "moved")
+    shutil.rmtree(tmp_path / "before")
+    (tmp_path / "moved" / "3" / "annotations.json").write_text('{"tags": ["seen"], "notes": "by hand"}')
+    capsys.readouterr()
+    assert sync(["--root", str(tmp_path)]) == 0
+    assert all(": uploaded to " in line for line in capsys.readouterr().out.splitlines())
+    moved, killed = (run_json(tmp_path / name / "3")["wandb"]["id"] for name in ("moved", "killed"))
+    for name, run in (("moved", moved), ("killed", killed)):
+        assert [row["env_step"] for row in seen(server, tmp_path / name / "3")] == [0, 1, 2]
+        assert len(versions(server, f"model-{run}")) == 2
+        assert server.summaries[run]["episodes"]["nrows"] == 3
+    assert (server.ends[moved], server.ends[killed]) == (0, 1)
+    assert [(alert["runName"], alert["text"]) for alert in server.alerts] == [
+        (killed, "crashed: its process is gone")
+    ]
+    assert (server.runs[moved]["notes"], server.runs[moved]["tags"]) == ("by hand", ["seen"])
+    assert server.summaries[moved]["final/return"] == 2
+    assert run_json(tmp_path / "killed" / "3")["status"] == "crashed"
 
 
 def test_sync_uploads_what_was_offline_once(

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import imageio.v2 as imageio
 import numpy as np
@@ -15,7 +16,20 @@ import torch
 from core.errors import UserError
 from core.run_folder import load
 from core.tracking import Group
-from tests.core.recorded import OFFLINE, group, history, lines, python, records, run_json, train, without_time
+from tests.core.recorded import (
+    OFFLINE,
+    group,
+    history,
+    lines,
+    models,
+    python,
+    records,
+    run_json,
+    table,
+    told,
+    train,
+    without_time,
+)
 
 
 def test_a_group_is_what_the_format_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +86,7 @@ def test_wandb_has_the_same_rows_and_axes(tmp_path: Path) -> None:
     made.histograms(40, {"weights/w": torch.arange(128.0).repeat(2, 1), "weights/none": torch.empty(2, 0)})
     made.summary(0, {"final/return": 12.5})
     made.finish("stopped", 130)
-    told = records(made.path / "3")
+    whole = records(made.path / "3")
     rows = history(made.path / "3")
 
     assert rows[:5] == without_time(lines(made.path / "3" / "metrics.jsonl"))
@@ -84,18 +98,18 @@ def test_wandb_has_the_same_rows_and_axes(tmp_path: Path) -> None:
     assert not any(name.startswith("weights/none") for name in rows[6])
     assert "loss/value" in rows[4]
     assert rows[4]["loss/value"] == pytest.approx(4.0)
-    (star,) = [r["metric"] for r in told if r["type"] == "metric" and r["metric"].get("glob_name") == "*"]
+    (star,) = [r["metric"] for r in whole if r["type"] == "metric" and r["metric"].get("glob_name") == "*"]
     assert star["step_metric"] == "env_step"
-    run = next(r["run"] for r in told if r["type"] == "run")
+    run = next(r["run"] for r in whole if r["type"] == "run")
     assert (run["project"], run["job_type"], run["tags"], run["notes"]) == ("lab", "train", ["a"], "why")
     assert run["run_group"] == made.path.name
     assert run["run_id"] == run_json(made.path / "3")["wandb"]["id"]
     config = run["config"]["update"]
     assert (config["lr"], config["seed"], config["versions"]["torch"]) == (3e-4, 3, torch.__version__)
     assert "git_commit" in config
-    (code,) = [r["exit"]["exit_code"] for r in told if r["type"] == "exit"]
+    (code,) = [r["exit"]["exit_code"] for r in whole if r["type"] == "exit"]
     assert code == 130
-    final = [r["summary"]["update"] for r in told if r["type"] == "summary"]
+    final = [r["summary"]["update"] for r in whole if r["type"] == "summary"]
     assert any(update.get("final/return") == 12.5 for update in final)
 
 
@@ -120,7 +134,11 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert (folder / "3" / "media" / "samples-55.png").exists()
 
     step, states = Group.restore(folder, (3, 7))
-    assert (step, states) == (39, [{"step": 39, "seed": 3}, {"step": 39, "seed": 7}])
+    assert step == 39
+    assert [(state["step"], state["seed"], state["w"].tolist()) for state in states] == [
+        (39, 3, [39] * 3),
+        (39, 7, [39] * 3),
+    ]
     again = Group.reopen(folder, (3, 7), step=step)
     assert not (folder / "3" / "media" / "samples-55.png").exists()
     assert (folder / "3" / "media" / "samples-35.png").exists()
@@ -133,12 +151,33 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
         assert lines(ours / "media" / "index.jsonl") == lines(theirs / "media" / "index.jsonl")
         assert history(ours) == history(theirs)
         assert len(history(ours)) == 60 + 2 * 6
+        assert table(ours) == table(theirs)
+        kept = [
+            [(model["about"], model["aliases"], weights(model)) for model in models(f)]
+            for f in (ours, theirs)
+        ]
+        assert kept[0] == kept[1]
+        assert [(aliases, w) for _, aliases, w in kept[0]] == [
+            ({"latest", "best"}, [39] * 3),
+            ({"latest"}, [59] * 3),
+        ]
+        assert [alert["text"] for alert in told(ours, "alert")] == [
+            "crashed: its process was gone; it goes on from env_step 39"
+        ]
+        assert told(theirs, "alert") == []
     after = run_json(folder / "3")
     assert after["wandb"]["id"] == before["wandb"]["id"]
     assert (after["status"], after["resumed"][0]["step"]) == ("finished", 39)
     assert after["started"] == before["started"]
     assert "continuing g at env_step 39" in capsys.readouterr().out
     assert Group.restore(folder, (3, 7))[0] == 59
+
+
+def weights(model: dict[str, Any]) -> list[float]:
+    """Of a model of what `train` saved."""
+    _, state = load(model["files"]["checkpoints/last.safetensors"])
+    found: list[float] = state["w"].tolist()
+    return found
 
 
 def test_resuming_at_another_step_is_refused(tmp_path: Path) -> None:
