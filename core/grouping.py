@@ -31,14 +31,15 @@ def grouped(
     `merge` puts runs of equal settings into one entry; without it each group is one.
     """
     tasks: dict[Task, dict[Key, list[Record]]] = {}
-    names: dict[str, str] = {}
+    names: dict[tuple[str, ...], str] = {}
     for record in records:
-        if record.group not in names:  # one config for all seeds
-            names[record.group] = task_of(record)
+        alike = record.algorithm, record.task, record.settings  # one config speaks for them all
+        if alike not in names:
+            names[alike] = task_of(record)
         key = record.algorithm, record.settings if merge else record.group
         if by:
             key = ("", " ".join(_named(record, name) for name in by))
-        task = tasks.setdefault((record.suite, names[record.group]), {})
+        task = tasks.setdefault((record.suite, names[alike]), {})
         task.setdefault(key, []).append(record)
     return tasks
 

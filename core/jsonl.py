@@ -52,29 +52,39 @@ def naming(raw: bytes, key: str) -> Iterator[bytes]:
 
 
 def series(raw: bytes, axis: str, key: str) -> tuple[Floats, Floats] | None:
-    """(steps, values) of the rows that hold `key`, found without parsing the rest: a third of the time.
+    """(steps, values) of the rows that hold `key`, found without parsing the rest: a fourth of the time.
 
     None where the bytes are not the regular rows of plain numbers for which that is sure to be the same.
     """
-    rows = raw.count(b"{")
-    if not rows or b"\\" in raw or not (raw.startswith(b"{") and raw.endswith(b"}\n")):
+    rows = _regular(raw)
+    if rows is None:
         return None
-    if raw.count(b"}\n{") != rows - 1:
-        return None  # torn, or one object inside another
-    values = _number_after(key).findall(raw)
+    values = _after(key).findall(raw)
     if len(values) != rows:
         word = json.dumps(key).encode()
         lines = [line for line in raw.split(b"\n") if word in line]
         rows, raw = len(lines), b"\n".join(lines)
         if len(values) != rows:
-            return None  # a text or NaN among them
-    steps = _number_after(axis).findall(raw)
+            return None  # named elsewhere than as a key
+    steps = _after(axis).findall(raw)
     if len(steps) != rows:
         return None
     try:
         return _floats(b" ".join(steps)), np.array([*map(float, values)])
     except ValueError:
+        return None  # text, null, a list
+
+
+def _regular(raw: bytes) -> int | None:
+    """How many rows, if every line is one flat object and no text in it hides a quote; None if not."""
+    if b"\\" in raw or not (raw.startswith(b"{") and raw.endswith(b"}\n")):
         return None
+    letters = np.frombuffer(raw, np.uint8)
+    ends = np.flatnonzero(letters == ord("\n"))
+    opened, closed = (np.count_nonzero(letters == ord(bracket)) for bracket in "{}")
+    flat = opened == closed == len(ends)  # so none inside another
+    whole = (letters[ends - 1] == ord("}")).all() and (letters[ends[:-1] + 1] == ord("{")).all()
+    return len(ends) if flat and whole else None
 
 
 @lru_cache(maxsize=32)  # seeds of a group, and often all runs of a task, are evaluated at the same steps
@@ -85,8 +95,8 @@ def _floats(words: bytes) -> Floats:
 
 
 @cache
-def _number_after(key: str) -> re.Pattern[bytes]:
-    return re.compile(re.escape(json.dumps(key).encode()) + rb": (-?[0-9][-+.0-9eE]*)[,}]")
+def _after(key: str) -> re.Pattern[bytes]:
+    return re.compile(re.escape(json.dumps(key).encode()) + rb": ([^,}]+)")
 
 
 def last_with(raw: bytes, key: str, number: float) -> dict[str, Any]:
