@@ -41,8 +41,9 @@ class Model:
         return len(self.R[0])
 
     def from_start(self, value: Floats) -> float:
-        """The value ``[S]`` averaged over where episodes begin."""
-        return float(self.start @ value)
+        """The value ``[S]`` averaged over where episodes begin; of states where none does it may be infinite."""
+        begins = self.start > 0
+        return float(self.start[begins] @ value[begins])
 
     def backup(self, value: Floats, gamma: float) -> Floats:
         """q(s, a) = R(s, a) + γ Σ P(s' | s, a) v(s'), ``[S, A]``."""

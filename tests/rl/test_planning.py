@@ -45,6 +45,17 @@ def test_the_mean_over_the_taxis_starts_is_its_known_value() -> None:
     assert taxi.from_start(finite_horizon_optimum(taxi, 200)) == pytest.approx(7.93, abs=1e-6)
 
 
+def test_where_no_episode_begins_a_value_may_be_infinite() -> None:
+    # State 1 pays −1 for ever; state 0 pays 3 and ends; episodes begin in 0, or a quarter of them in 1.
+    P, R = np.zeros((2, 1, 2)), np.array([[3.0], [-1.0]])
+    P[1, 0, 1] = 1
+    value = policy_value(Model(P, R, np.array([1.0, 0.0])), np.zeros(2, np.int64), 1.0)
+    assert value.tolist() == [3, -math.inf]
+    assert Model(P, R, np.array([1.0, 0.0])).from_start(value) == 3
+    assert Model(P, R, np.array([0.75, 0.25])).from_start(value) == -math.inf
+    assert Model(P, R, np.array([0.75, 0.25])).from_start(np.array([4.0, -2.0])) == 2.5
+
+
 @pytest.mark.parametrize("env", ["FrozenLake-v1", "FrozenLake8x8-v1", "CliffWalkingSlippery-v1"])
 @pytest.mark.parametrize("gamma", [0.99, 1.0])
 def test_the_greedy_policy_is_worth_what_value_iteration_says(env: str, gamma: float) -> None:
