@@ -9,6 +9,7 @@ import numpy as np
 
 from core import jsonl
 from core.curves import Crossing, Curves, align, area_under_curve, crossing, steps_to_threshold
+from core.draws import draws
 from core.errors import UserError, nearest
 from core.grouping import Key, Task, grouped, labels, latest, varied
 from core.measures import BARS, MEASURES, higher_is_better
@@ -202,7 +203,8 @@ class Contest:
             )
         else:
             names = (best.label, second.label)
-            said = verdict(best.scores, second.scores, names=names, higher_is_better=self.higher_is_better)
+            up, chance = self.higher_is_better, draws("verdict", self.task, *names)
+            said = verdict(best.scores, second.scores, names=names, higher_is_better=up, draws=chance)
         if best.steps != second.steps:
             said += f" They trained for different lengths: {best.steps:,} and {second.steps:,} steps."
         if second.failed:

@@ -220,19 +220,21 @@ def verdict(
     names: tuple[str, str] = ("a", "b"),
     higher_is_better: bool | None = True,
     level: float = 0.95,
+    draws: Draws | None = None,
 ) -> str:
     """Which of two groups of scores is better, in words.
 
     "Better" only when the Welch interval of the difference excludes 0 and both have n ≥ 5; n is always said, and how
     many seeds would settle what is open, and where the interval is known to hold the truth too rarely.
-    `higher_is_better` None: the metric has no good direction, so only "higher" is said.
+    `higher_is_better` None: the metric has no good direction, so only "higher" is said. With `draws` the p-value of
+    the permutation test stands beside Welch's.
     """
     mean, n = [float(finite(scores).mean()) for scores in (a, b)], [len(finite(scores)) for scores in (a, b)]
-    difference = welch_interval(a, b, level)
+    difference = welch_test(a, b, level)
     order = [0, 1]
     if (difference.mean > 0) == (higher_is_better is False):
         order = [1, 0]
-        difference = Interval(-difference.mean, -difference.high, -difference.low)
+        difference = Difference(-difference.mean, -difference.high, -difference.low, difference.p)
     first, second = (names[i] for i in order)
     facts = ", ".join(f"{names[i]} {number(mean[i])} (n = {n[i]})" for i in order)
     ends = f"[{number(difference.low)}, {number(difference.high)}]"
@@ -241,6 +243,7 @@ def verdict(
         shown = f"; {interval}" if min(n) > 1 else ""
         return f"No winner is named with fewer than {ENOUGH} seeds each: {facts}{shown}."
     warning = f" {said}" if (said := caution("welch", min(n))) else ""
+    by_chance = _p(difference.p) + (f", {_p(permutation_p(a, b, draws))} by permutations" if draws else "")
     if difference.low <= 0 <= difference.high:
         seeds = seeds_to_settle(a, b, level=level)
         more = (
@@ -248,9 +251,13 @@ def verdict(
             if seeds
             else ""
         )
-        return f"No difference shown: {facts}; {interval} includes 0.{more}{warning}"
+        return f"No difference shown: {facts}; {interval} includes 0 ({by_chance}).{more}{warning}"
     word = "higher" if higher_is_better is None else "better"
-    return f"{first} is {word} than {second}: {facts}; {interval} excludes 0.{warning}"
+    return f"{first} is {word} than {second}: {facts}; {interval} excludes 0 ({by_chance}).{warning}"
+
+
+def _p(value: float) -> str:
+    return f"p = {value:.2g}" if value >= 0.001 else "p < 0.001"
 
 
 def finite(values: ArrayLike) -> Floats:

@@ -232,6 +232,14 @@ def test_seeds_to_settle_at_the_edges() -> None:
     assert seeds_to_settle([100, 101], [1, 2]) == 5
 
 
+def test_a_verdict_says_how_likely_chance_is() -> None:
+    # Welch's t = 9 with ν = 8; of 252 splits the one seen and its mirror are as far apart
+    assert "excludes 0 (p < 0.001)." in verdict(GOOD, POOR)
+    assert "excludes 0 (p < 0.001, p = 0.0079 by permutations)." in verdict(GOOD, POOR, draws=draws("x"))
+    assert "includes 0 (p = 1, p = 1 by permutations)." in verdict(POOR, POOR, draws=draws("x"))
+    assert "p =" not in verdict(GOOD[:4], POOR, draws=draws("x"))
+
+
 def test_an_open_verdict_says_what_would_settle_it() -> None:
     said = verdict([1.5, 0.5, 1.5, 0.5, 1.0], [0.5, -0.5, 0.5, -0.5, 0.0])  # d = 2, settled
     assert "would settle" not in said
@@ -245,4 +253,6 @@ def test_a_verdict_says_when_its_interval_is_known_to_fail() -> None:
     assert warning is not None
     assert verdict(GOOD, POOR).endswith(warning)
     assert verdict(POOR, POOR).endswith(warning)
+    assert verdict(GOOD, POOR * 20).endswith(warning)  # the smaller group counts
+    assert verdict(GOOD * 20, POOR).endswith(warning)
     assert "Caution" not in verdict(GOOD * 20, POOR * 20)
