@@ -159,6 +159,10 @@ def _by_run(verb: str, argv: list[str]) -> tuple[str, list[Any]]:
     for record in records:
         if record.run.get("suite") not in FOLDERS:
             raise UserError(f"{record.id} does not say what it is; its run.json is missing or broken")
+        if "imported" in record.run:
+            raise UserError(
+                f"{record.id} was imported: it has numbers and no weights; lab compare shows them"
+            )
     found = sorted({str(record.run["suite"]) for record in records})
     if not found:
         raise UserError(f"no run in {root} matches {query!r}; `lab runs` lists them")
