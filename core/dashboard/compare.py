@@ -10,7 +10,7 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html,
 from dash.development.base_component import Component
 
 from core.comparison import Contest
-from core.dashboard import choices, look, sections
+from core.dashboard import choices, look, sections, together
 from core.dashboard.choices import CHIPS, FIELDS, Shown, control_id
 from core.dashboard.gathered import MOST_TASKS, Gathered, Part, Task, metrics_of, settings_of, tasks_of
 from core.dashboard.view import from_query, to_query
@@ -35,7 +35,11 @@ def layout(query: str, watch: Watch) -> Component:
             html.Fieldset([html.Legend("Entries"), entries], className="entries"),
             html.Div(id="compare-said", role="status"),
             html.Div(id="compare-body", className=f"contests columns-{shown.columns}"),
+            html.Div(id="compare-together"),
             dcc.Store(id="compare-drawn", data={}),
+            html.Div(
+                dcc.Graph(figure={}), hidden=True
+            ),  # the browser reads Plotly while the runs are read here
         ]
     )
 
@@ -105,6 +109,16 @@ def register(app: Dash, watch: Watch) -> None:
         labels = [option["value"] for option in options or ()]
         return _drawing(from_query(Shown, query), _of(watch), bool(dark), there, drawn or {}, labels)
 
+    @app.callback(
+        Output("compare-together", "children"),
+        Input("compare-drawn", "data"),
+        State("query", "data"),
+        State("dark", "data"),
+        prevent_initial_call=True,
+    )
+    def sum_up(drawn: Any, query: str, dark: bool | None) -> Any:
+        return _together(from_query(Shown, query), _of(watch), bool(dark))
+
 
 def _of(watch: Watch) -> Gathered:
     return _gathered.setdefault(watch, Gathered(watch))
@@ -167,8 +181,20 @@ def _drawing(
         "chips": [chips["options"] if fresh else no_update, chips["value"] if fresh else no_update],
         "said": _said(shown, gathered, len(records), wrong, len(tasks), len(drawn)),
         **patch,
-        "drawn": {columns: "", **now},
+        "drawn": no_update if {columns: "", **now} == before else {columns: "", **now},
     }
+
+
+def _together(shown: Shown, gathered: Gathered, dark: bool) -> list[Component]:
+    """What is said of all contests on the page; after them, for it takes longer."""
+    records, _ = gathered.chosen(shown.runs, shown.where)
+    question = (shown.metric, shown.threshold, shown.by, not shown.runs)
+    drawn = _drawn(tasks_of(records), shown)
+    whole = [part for task in drawn if (part := gathered.part(task, question).contest)]
+    held = [part for task in drawn if (part := gathered.part(task, question, shown.hidden).contest)]
+    found = gathered.together(held)
+    cards = [together.card(found, sections.colours(whole), dark)] if found else []
+    return [*cards, *together.cautions(held)]
 
 
 def _said(shown: Shown, gathered: Gathered, runs: int, wrong: str, tasks: int, drawn: int) -> list[Component]:

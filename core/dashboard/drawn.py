@@ -77,11 +77,11 @@ def figure(
     return {"data": data, "layout": layout}
 
 
-def legend_height(lines: Sequence[Line], narrow: bool) -> int:
+def legend_height(labels: Sequence[str], narrow: bool) -> int:
     """Pixels the legend takes from a figure: Plotly gives each name the room of the longest."""
-    longest = max([len(_short(line.entry.label)) for line in lines], default=0) + 14
+    longest = max([len(_short(label)) for label in labels], default=0) + 14
     in_a_row = max(1, (62 if narrow else 150) // longest)
-    return 20 * -(-len(lines) // in_a_row) if len(lines) <= MOST_NAMES else 0
+    return 20 * -(-len(labels) // in_a_row) if len(labels) <= MOST_NAMES else 0
 
 
 def _scale(log: bool, values: Sequence[Floats]) -> dict[str, Any]:

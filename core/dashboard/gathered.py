@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from core.across import Across, across
 from core.comparison import Contest, contests
 from core.dashboard.lines import Drawer, Line, Style
 from core.dashboard.watch import Live, Watch
@@ -16,6 +17,7 @@ from core.selection import select
 
 MOST_TASKS = 6  # drawn when nobody says which
 KEPT = 200  # contests
+KEPT_TOGETHER = 8
 Question = tuple[str, float | None, tuple[str, ...], bool]  # metric, threshold, by, merge
 
 
@@ -80,6 +82,7 @@ class Gathered:
         self.watch = watch
         self._lock = threading.Lock()
         self._contests: OrderedDict[Hashable, tuple[Contest | None, str]] = OrderedDict()
+        self._together: OrderedDict[Hashable, Across | None] = OrderedDict()
         self._drawer = Drawer()
 
     def chosen(self, groups: Sequence[str], where: str) -> tuple[list[Live], str]:
@@ -113,6 +116,21 @@ class Gathered:
             shown = tuple(entry for entry in contest.entries if entry.label not in hidden)
             contest = replace(contest, entries=shown)
         return Part(task, contest, said)
+
+    def together(self, shown: Sequence[Contest]) -> Across | None:
+        """The contests at once; worked out anew only when a final score or a state has changed."""
+        key = tuple(
+            (c.task, c.metric, e.label, e.scores.tobytes(), tuple(e.status.items()))
+            for c in shown
+            for e in c.entries
+        )
+        if key not in self._together:
+            made = across(shown) if len(shown) > 1 else None
+            with self._lock:
+                self._together[key] = made
+                while len(self._together) > KEPT_TOGETHER:
+                    self._together.popitem(last=False)
+        return self._together.get(key)
 
     def lines(self, contest: Contest, style: Style) -> list[Line]:
         """The contest's lines, those that are the same as before not worked out anew."""
