@@ -31,6 +31,7 @@ PAGES: tuple[Any, ...] = (overview, compare, run, tables)
 HOST = "127.0.0.1"  # and never another: whoever reaches the pages can write notes
 PORT = 8050
 TRIED = 100  # ports after the first one
+LOOK = 700  # milliseconds between two looks at the disk: a new point is on the screen within two seconds
 INDEX = """<!DOCTYPE html>
 <html lang="en">
 <head>{%metas%}<title>{%title%}</title>{%favicon%}{%css%}</head>
@@ -96,7 +97,7 @@ def _shell(version: int) -> Component:
             ),
             html.Main(id="page", tabIndex=-1),
             dcc.Location(id="url", refresh=False),
-            dcc.Interval(id="tick", interval=1000),
+            dcc.Interval(id="tick", interval=LOOK),
             dcc.Store(id="version", data=version),
             dcc.Store(id="query", data=""),
             dcc.Store(id="place"),
@@ -221,4 +222,6 @@ def _listen(port: int) -> socket.socket | None:
 
 def _has_screen() -> bool:
     """Whether a browser could show itself: else one for terminals might come up in this one."""
-    return sys.platform in ("darwin", "win32") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+    return sys.platform in ("darwin", "win32") or any(
+        map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+    )

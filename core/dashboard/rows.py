@@ -106,7 +106,7 @@ def _seed(seed: Seed, group: Group) -> Component:
         html.Td(""),
         html.Td(
             html.Div(
-                html.Div([html.Div(link), _said(record.annotations), *_troubles(record)]), className="name"
+                html.Div([html.Div(link), _said(_own(record, group)), *_troubles(record)]), className="name"
             ),
             colSpan=3,
         ),
@@ -117,6 +117,13 @@ def _seed(seed: Seed, group: Group) -> Component:
         html.Td(_edit(record.id, f"seed {record.path.name} of {group.name}"), className="n"),
     ]
     return html.Tr(cells, className="seed")
+
+
+def _own(record: Live, group: Group) -> Annotations:
+    """What is said of a seed and not of its whole group."""
+    said = record.annotations
+    tags = () if said.tags == group.tags else said.tags
+    return Annotations(tags, "" if said.notes.strip() == group.notes.strip() else said.notes)
 
 
 def _said(said: Annotations, first: str = "") -> Component:

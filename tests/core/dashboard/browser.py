@@ -19,6 +19,11 @@ SIZE = {"width": 1280, "height": 900}
 Serve = Callable[[Path], str]
 
 
+def executable() -> str | None:
+    """The system's Chromium; None where there is none, for the one that playwright installs."""
+    return next(filter(None, map(which, CHROMIUM)), None)
+
+
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as driver:
@@ -28,9 +33,8 @@ def playwright() -> Iterator[Playwright]:
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """One Chromium for all tests: Debian's, or the one playwright installed."""
-    path = next(filter(None, map(which, CHROMIUM)), None)
     try:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        opened = playwright.chromium.launch(executable_path=executable(), args=["--no-sandbox"])
     except Error as error:
         pytest.skip(f"no browser to test with: {str(error).splitlines()[0]}")
     yield opened
@@ -65,7 +69,7 @@ def watched(browser: Browser) -> Iterator[tuple[BrowserContext, Watched]]:
     seen = Watched(context)
     yield context, seen
     context.close()
-    assert seen.faults == []
+    assert seen.faults == [], seen.faults
 
 
 @pytest.fixture
