@@ -5,7 +5,7 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ REAL = """
         console={console!r}, silent=True, disable_git=True, save_code=False, x_disable_stats=True
     )
     def init(**more):
-        return wandb.init(mode="offline", dir={home!r}, settings=quiet, reinit="create_new", **more)
+        more.setdefault("reinit", "create_new")
+        return wandb.init(mode="offline", dir={home!r}, settings=quiet, **more)
 """
 
 
@@ -104,9 +105,3 @@ def write(home: Path, records: Iterable[Any], id: str = "abc12345", when: str = 
     path = folder / f"run-{id}.wandb"
     path.write_bytes(encoded(records))
     return path
-
-
-def keyed(record: Any, change: Callable[[Any], None]) -> Any:
-    """The record, changed."""
-    change(record)
-    return record
