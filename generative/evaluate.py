@@ -131,10 +131,11 @@ def main(records: Sequence[Record], argv: Sequence[str]) -> int:
     if options.samples and isinstance(model.trainer, LikelihoodTrainer):
         likelihood = model.negative_log_likelihood(options.samples, options.images)
         found[f"nll@{options.samples}"] = likelihood.mean(dim=1)
-    count = min(options.images or len(model.test), len(model.test))
+    count = min(filter(None, (options.images, model.trainer.judged, len(model.test))))
+    of = "" if count == len(model.test) else f"the first {count} of "
     what = "points" if isinstance(model.dataset, Points) else "images"
     unit = ", nats per image" if isinstance(model.trainer, LikelihoodTrainer) else ""
-    print(f"{records[0].group}: {count} test {what}, {options.checkpoint} checkpoint{unit}")
+    print(f"{records[0].group}: {of}{len(model.test)} test {what}, {options.checkpoint} checkpoint{unit}")
     for line in table(model.seeds, {name: value.double().cpu().numpy() for name, value in found.items()}):
         print(line)
     return 0

@@ -52,6 +52,7 @@ class Trainer(Protocol):
     batch: int  # training images per seed and step
     binarise: Binarise  # how images are turned black and white before the trainer sees them
     shown: str  # the metric of ``step`` that stands beside the progress; "": none
+    judged: int  # held-out images, from the first, that ``evaluate`` reads at most; 0: all it is given
     selected: str  # the score of ``evaluate`` that chooses the best checkpoint; "": the last is kept alone
 
     def step(self, batch: Tensor) -> Metrics:

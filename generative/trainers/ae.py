@@ -84,7 +84,7 @@ class AE:
     def __init__(self, spec: Spec, config: Config) -> None:
         self.spec, self.config = spec, config
         self.batch, self.binarise = config.batch, config.binarise
-        self.shown, self.selected = "train/loss", "eval/loss"
+        self.shown, self.selected, self.judged = "train/loss", "eval/loss", 0
         self.cost, self.image, link = COSTS[config.cost]
         self.squash = ACTIVATIONS[SQUASH[config.kind]]
         tied = config.tied if config.tied is not None else (config.kind, config.net) == ("contractive", "mlp")

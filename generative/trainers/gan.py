@@ -14,7 +14,7 @@ from core.noise import Noise, States
 from core.optimisers import Adam
 from core.schedules import schedule
 from generative import losses
-from generative.adversarial import Players, mean_of
+from generative.adversarial import JUDGED, Players, mean_of
 from generative.trainer import Binarise, Metrics, Spec
 
 TAGS: dict[str, str] = {"model": "two players", "likelihood": "none", "data": "images, points"}
@@ -82,7 +82,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 class GAN:
     """A generator and a critic per seed; the critic says how likely data and samples are to be data."""
 
-    shown, selected = "train/generator", ""
+    shown, selected, judged = "train/generator", "", JUDGED
 
     def __init__(self, spec: Spec, config: Config) -> None:
         self.spec, self.config = spec, config

@@ -58,7 +58,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 class VAE:
     """q(z|x) = N(mean, variance), p(z) = N(0, 1), p(x|z) = Bernoulli: one of each per seed."""
 
-    shown, selected = "train/bound", "eval/bound"
+    shown, selected, judged = "train/bound", "eval/bound", 0
 
     def __init__(self, spec: Spec, config: Config) -> None:
         self.spec, self.config = spec, config

@@ -12,7 +12,7 @@ from core.noise import Noise, States
 from core.optimisers import Adam, Optimiser, RMSprop
 from core.schedules import schedule
 from generative import losses
-from generative.adversarial import Players, mean_of
+from generative.adversarial import JUDGED, Players, mean_of
 from generative.trainer import Binarise, Metrics, Spec
 
 TAGS: dict[str, str] = {"model": "two players", "likelihood": "none", "data": "images, points"}
@@ -103,7 +103,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 class WGAN:
     """A generator and a critic per seed; the critic's two means are as far apart as data and samples."""
 
-    shown, selected = "train/wasserstein", ""
+    shown, selected, judged = "train/wasserstein", "", JUDGED
 
     def __init__(self, spec: Spec, config: Config) -> None:
         self.spec, self.config = spec, config

@@ -60,7 +60,7 @@ def test_likelihood_lies_below_the_bound_and_falls_with_samples(root: Path) -> N
 def test_eval_prints_a_line_per_seed_and_their_mean(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate.main(records.find(root, "run"), ["--samples", "20", "--images", "50"]) == 0
     title, header, *lines = capsys.readouterr().out.splitlines()
-    assert title == "run: 50 test images, last checkpoint, nats per image"
+    assert title == "run: the first 50 of 297 test images, last checkpoint, nats per image"
     assert header.split() == ["seed", "bound", "reconstruction", "kl", "nll@20"]
     assert [line.split()[0] for line in lines] == ["0", "5", "mean"]
     bounds = [float(line.split()[1]) for line in lines]

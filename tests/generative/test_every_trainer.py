@@ -170,6 +170,21 @@ def test_what_it_says_has_names_of_the_vocabulary(name: str, data: str, net: str
     assert any(value.abs().sum() > 0 for value in gradients.values())
 
 
+@pytest.mark.parametrize("name", TRAINERS)
+def test_it_says_how_many_held_out_images_it_reads(name: str) -> None:
+    trainer = build(name, "digits")
+    images = held_still(dataset("digits").test, "none").repeat(8, 1, 1, 1)
+    images[trainer.judged :] = images[trainer.judged :].flip(-1)  # those it says it does not read are others
+
+    def scores(count: int) -> Metrics:
+        return trainer.evaluate(images[:count], evaluation_noise((0,), "figures", CPU))
+
+    limit = trainer.judged or 1_500
+    same = all(torch.equal(value, scores(limit)[key]) for key, value in scores(len(images)).items())
+    assert same is bool(trainer.judged)
+    assert not torch.equal(*(next(iter(scores(count).values())) for count in (limit - 1, limit)))
+
+
 @EVERY
 def test_every_weight_learns(name: str, data: str, net: str, path: str) -> None:
     fresh = {key: value.clone() for key, value in Life(name, data, net, path, (0,)).trainer.weights().items()}
