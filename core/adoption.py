@@ -63,7 +63,8 @@ def adopt(segments: Sequence[Segment], folder: Path, given: Given) -> Adopted:
     (folder / "media").mkdir()
     final, left = _write_rows(rows, segments, along, aliases, folder)
     summary, best = _summary(segments), _best(rows, along, names.suite, aliases)
-    write_json(folder / "summary.json", strict({**summary, **final, **({"best": best} if best else {})}))
+    told = {name: value for name, value in summary.items() if not _reserved(name)}
+    write_json(folder / "summary.json", strict({**told, **final, "best": best}))
     _write_console(segments, folder)
     kept, apart = settled(config, last.id, last.name)
     run = _run(segments, names, along) | {"imported": {
@@ -111,8 +112,17 @@ def _summary(segments: Sequence[Segment]) -> dict[str, Any]:
 
 
 def _by_hand(summary: Mapping[str, Any], final: Mapping[str, Any]) -> dict[str, Any]:
-    """What W&B's summary says otherwise than the last row: somebody set it."""
-    return {name: value for name, value in summary.items() if strict(final.get(name, value)) != strict(value)}
+    """What W&B's summary says otherwise than the last row, or under names that mean something here."""
+    return {
+        name: value
+        for name, value in summary.items()
+        if _reserved(name) or strict(final.get(name, value)) != strict(value)
+    }
+
+
+def _reserved(name: str) -> bool:
+    """Whether summary.json of a run of ours says something under this name that no other run means."""
+    return name == "best" or name.startswith("final/")
 
 
 def _write_console(segments: Sequence[Segment], folder: Path) -> None:

@@ -149,6 +149,8 @@ def seed(record: Live) -> Seed:
 
 def _planned(record: Live) -> int | None:
     """How far the run means to go on its axis."""
+    if "imported" in record.run:
+        return None  # what its settings are called, nobody knows
     config = record.config
     counts: list[Any] = [config.get("steps")]
     if record.axis != "env_step":  # a training step sees a batch, or one for each update of a critic

@@ -13,6 +13,7 @@ from core import annotations, records
 from core.cli import main as lab
 from core.comparison import contests
 from core.errors import UserError
+from core.foreign import Record
 from core.frames import frame
 from core.importing import files, main
 from core.tracking import Group
@@ -363,6 +364,17 @@ def test_values_that_no_curve_can_hold_are_left_out_and_counted(tmp_path: Path) 
     assert record.run["imported"]["left_out"] == {
         "text: no number": 2, "list: no number": 1, "none: no number": 1, "huge: no number": 1
     }  # fmt: skip
+
+
+def test_a_summary_set_by_hand_is_kept_apart_from_what_ours_means(tmp_path: Path) -> None:
+    summary = Record()
+    for key, value in {"best": 4.5, "final/returns": 3, "best_acc": 7, "loss": 0.5}.items():
+        summary.summary.update.add(key=key, value_json=json.dumps(value))
+    w.write(tmp_path, [w.run(), w.row(0, loss=2), w.row(1, loss=1), w.row(2, loss=3), summary, w.leave()])
+    (record,) = take(tmp_path, "--root", tmp_path / "runs")
+    best = {"train/loss": {"value": 1, "step": 1}}
+    assert record.summary == {"_step": 2, "loss": 3, "train/loss": 3, "best_acc": 7, "best": best}
+    assert record.run["imported"]["summary"] == {"best": 4.5, "final/returns": 3, "loss": 0.5}
 
 
 def test_run_json_says_where_it_came_from(tmp_path: Path) -> None:
