@@ -276,7 +276,9 @@ def judged(verdict: Verdict, form: str) -> str:
     ]
     draw = tables.markdown if form == "markdown" else tables.text
     head = ("task", verdict.baseline, verdict.candidate, "difference [95 % interval]", "p worse", "judged")
-    notes = [f"{each.task}: {note}." for each in verdict.judgements for note in each.notes]
+    notes = [
+        f"{each.task}: {note}." for each in verdict.judgements for note in (each.why, *each.notes) if note
+    ]
     several = len([each for each in verdict.judgements if each.p is not None]) > 1
     holm = (
         ["p is one-sided, after Holm's correction for several tasks; worse below 0.025."] if several else []

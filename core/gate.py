@@ -64,14 +64,16 @@ class Verdict:
     def line(self) -> str:
         """The verdict in one line."""
         told = [each for each in self.judgements if each.outcome == self.outcome]
-        where = "; ".join(f"{each.task}: {_reason(each)}" for each in told)
         said = {
             "not worse": f"Not worse: {self.candidate} is not shown to be worse than {self.baseline}",
             "worse": f"Worse: {self.candidate} is worse than {self.baseline}",
             "cannot say": f"Cannot say whether {self.candidate} is worse than {self.baseline}",
         }[self.outcome]
-        tasks = f" on {len(told)} of {len(self.judgements)} tasks" if len(self.judgements) > 1 else ""
-        return f"{said}{tasks}. {where}."
+        if len(self.judgements) == 1:
+            return f"{said} on {told[0].task}: {reason(told[0])}."
+        return (
+            f"{said} on {len(told)} of {len(self.judgements)} tasks: {', '.join(each.task for each in told)}."
+        )
 
 
 def judge(
@@ -178,7 +180,8 @@ def _margin(text: str, baseline: Entry) -> float:
     return margin
 
 
-def _reason(each: Judgement) -> str:
+def reason(each: Judgement) -> str:
+    """What a judgement rests on."""
     if each.difference is None or each.why:
         return each.why
     assert each.baseline is not None

@@ -43,8 +43,8 @@ def test_by_hand(tmp_path: Path) -> None:
     assert each.p == pytest.approx(0.04026, abs=5e-5)
     assert (each.outcome, done.outcome, done.exit) == ("not worse", "not worse", 0)
     assert done.line == (
-        "Not worse: new is not shown to be worse than old. "
-        "a: 8 (n = 5) against 10 (n = 5), worse by 2 [−0.306, 4.306]."
+        "Not worse: new is not shown to be worse than old on a: "
+        "8 (n = 5) against 10 (n = 5), worse by 2 [−0.306, 4.306]."
     )
 
 
@@ -88,7 +88,7 @@ def test_several_tasks_are_corrected_as_holm_does(tmp_path: Path) -> None:
     assert p["b"] == pytest.approx(3 * 0.000527, abs=2e-5)
     assert p["c"] == pytest.approx(0.5)
     assert [each.outcome for each in done.judgements] == ["not worse", "worse", "not worse"]
-    assert (done.exit, "on 1 of 3 tasks. b: " in done.line) == (1, True)
+    assert (done.exit, "on 1 of 3 tasks: b." in done.line) == (1, True)
 
 
 def test_what_is_missing(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_what_is_missing(tmp_path: Path) -> None:
         ("b", "cannot say"),
     ]
     assert (done.exit, done.notes) == (3, ("c is not judged: no baseline there.",))
-    assert "on 1 of 2 tasks. b: the candidate has no runs on it." in done.line
+    assert "on 1 of 2 tasks: b." in done.line
     assert verdict(tmp_path / "2", {"a": base[:4]}, {"a": base}).exit == 3
     with pytest.raises(UserError, match="no task in common: they are on a and b"):
         verdict(tmp_path / "3", {"a": base}, {"b": base})
