@@ -163,3 +163,34 @@ def test_mistakes(root: Path, tmp_path: Path) -> None:
         report.main(
             ["--root", str(root), "--out", str(tmp_path / "a.html"), "--figures", str(tmp_path / "file")]
         )
+
+
+def test_several_tasks_are_drawn_together(tmp_path: Path) -> None:
+    for seed in range(5):
+        for task, best in (("CartPole-v1", 500.0), ("Pendulum-v1", -151.3)):
+            write_run(tmp_path / "runs", task=task, seed=seed, rows=evaluations(best - 50, best))
+            write_run(
+                tmp_path / "runs",
+                algorithm=EVIL,
+                group=f"evil-{task}",
+                task=task,
+                seed=seed,
+                rows=evaluations(best - 90, best - 40),
+            )
+    text, parsed = page(tmp_path / "runs")
+    assert "2 tasks together" in text
+    assert "ppo is better than &lt;/script&gt;" in text
+    assert "<td>1.000 [1.000, 1.000]</td>" in text
+    assert len(parsed.scripts) == 3
+    assert parsed.handlers == []
+    assert EVIL not in text
+    drawn = json.loads(parsed.scripts["figures"])
+    profile = [trace for trace in drawn["across-profiles"]["data"] if trace.get("name", "").startswith("ppo")]
+    assert (profile[0]["name"], profile[0]["y"][0], profile[0]["y"][-1]) == ("ppo (n = 5)", 1.0, 0.0)
+    (chance,) = drawn["across-improvement"]["data"]
+    assert (chance["x"], chance["y"][0][:14]) == ([1.0], "&lt;/script&gt")
+    means = {t["name"]: t["y"] for t in drawn["across-efficiency"]["data"] if t.get("name")}
+    assert means["ppo (n = 5)"][-1] == pytest.approx(1)  # both tasks at their reference
+    one = tmp_path / "one"
+    write_run(one, rows=evaluations(3))
+    assert "together</h2>" not in page(one)[0]
