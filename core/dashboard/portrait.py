@@ -1,6 +1,6 @@
 """One run in words and tables: the parts of its page beside curves and media."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dash import dcc, html
@@ -16,8 +16,10 @@ from core.tables import number, span
 SIGNS = {True: " ↑", False: " ↓", None: ""}  # which way is better
 
 
-def head(record: Live, siblings: Sequence[Live], ink: Mapping[str, str]) -> Component:
-    """State, progress and what ended it; below, the other seeds of its group."""
+def head(
+    record: Live, siblings: Sequence[Live], ink: Mapping[str, str], address: Callable[[str], str]
+) -> Component:
+    """State, progress and what ended it; below, links to the seeds of its group: `address` of an id."""
     told = seed(record)
     done = f"{number(told.step)} of {number(told.planned)}" if told.planned else number(told.step)
     took = f" in {span(told.seconds)}" if told.seconds == told.seconds else ""
@@ -40,7 +42,7 @@ def head(record: Live, siblings: Sequence[Live], ink: Mapping[str, str]) -> Comp
             html.P(_unread(record), className="caution") if record.status == "unreadable" else None,
             html.P([html.Span(tag, className="tag") for tag in notes.tags]) if notes.tags else None,
             html.P(notes.notes, className="run-notes") if notes.notes else None,
-            _seeds(record, siblings, ink) if len(siblings) > 1 else None,
+            _seeds(record, siblings, ink, address) if len(siblings) > 1 else None,
         ]
     )
 
@@ -50,17 +52,21 @@ def _unread(record: Live) -> str:
     return f"{file} cannot be read: it is half-written or of a newer format. The rest is shown as it is."
 
 
-def _seeds(record: Live, siblings: Sequence[Live], ink: Mapping[str, str]) -> Component:
-    """A button per seed: they change the run that is shown."""
-    buttons = [
-        look.act(
-            [html.Span(className="dot", style={"background": ink[key(one)]}), f"seed {one.seed}"],
-            "run-seed", one.id, className="chip seed", title=one.status,
-            **look.aria(pressed=str(one.id == record.id).lower()),
+def _seeds(
+    record: Live, siblings: Sequence[Live], ink: Mapping[str, str], address: Callable[[str], str]
+) -> Component:
+    links = [
+        dcc.Link(
+            [html.Span(className="dot", style={"background": ink[key(one)]}), key(one)], href=address(one.id),
+            title=one.status, className=f"chip seed{' here' if one.id == record.id else ''}",
         )
         for one in siblings
     ]  # fmt: skip
-    return html.Div([html.Span("Seeds of the group", className="label"), *buttons], className="run-seeds")
+    return html.Nav(
+        [html.Span("Seeds of the group", className="label"), *links],
+        className="run-seeds",
+        **look.aria(label="seeds"),
+    )
 
 
 def key(record: Live) -> str:

@@ -62,17 +62,6 @@ def _choices(app: Dash, watch: Watch) -> None:
         return no_update if to_query(wanted) == query else to_query(wanted)
 
     @app.callback(
-        Output("run-choice", "value"),
-        Input("act", "data"),
-        State("run-choice", "value"),
-        prevent_initial_call=True,
-    )
-    def go(act: dict[str, Any] | None, run: str | None) -> Any:
-        if not act or act.get("act") != "run-seed" or act.get("of") == run:
-            return no_update
-        return act["of"]
-
-    @app.callback(
         Output("run-choice", "options"),
         Output("run-other", "options"),
         Input("version", "data"),
@@ -197,12 +186,16 @@ def _words(app: Dash, watch: Watch) -> None:
         if record is None:
             return (look.empty(_nobody(watch, shown)), *[None] * 4, None)
         group, other = siblings(watch, record.group), watch.record(shown.other) if shown.other else None
-        token = [[run.id, run.version] for run in [*group, other, record] if run]
+        token = [query, *([run.id, run.version] for run in [*group, other, record] if run)]
         if token == drawn:
             return (no_update,) * 6
         ink = small_charts.colours([portrait.key(run) for run in group])
+
+        def address(id: str) -> str:
+            return PATH + to_query(replace(shown, run=id, at=following.NEWEST))
+
         return (
-            portrait.head(record, group, ink), portrait.summary(record), portrait.settings(record, other),
+            portrait.head(record, group, ink, address), portrait.summary(record), portrait.settings(record, other),
             portrait.about(record), facts.console(record.path / "console.log") or "Nothing was said yet.", token,
         )  # fmt: skip
 

@@ -58,14 +58,15 @@ def extremes(values: Floats, most: int) -> NDArray[np.int64]:
     finite = np.isfinite(values)
     stretches = (most - 2) // (2 if finite.all() else 3)
     of = np.arange(count) * stretches // count
-    known = np.flatnonzero(finite)
-    order = known[np.lexsort((values[known], of[known]))]  # by stretch, then by value
-    border = np.flatnonzero(np.diff(of[order]))
-    least, greatest = order[np.r_[:0, 0, border + 1]], order[np.r_[border, len(order) - 1]]
     gaps = np.flatnonzero(~finite)
     gaps = gaps[np.unique(of[gaps], return_index=True)[1]]
-    ends = np.array([0, count - 1])
-    return np.unique(np.concatenate([ends, gaps, least, greatest] if len(known) else [ends, gaps]))
+    found = [np.array([0, count - 1]), gaps]
+    known = np.flatnonzero(finite)
+    if len(known):
+        order = known[np.lexsort((values[known], of[known]))]  # by stretch, then by value
+        border = np.flatnonzero(np.diff(of[order]))
+        found += [order[np.r_[0, border + 1]], order[np.r_[border, len(order) - 1]]]
+    return np.unique(np.concatenate(found))
 
 
 def points_each(lines: int) -> int:
@@ -116,7 +117,7 @@ def figure(
 def _axes(
     metric: str, place: str, across: tuple[float, float], up: tuple[float, float], revision: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    common = {"uirevision": f"{revision} {metric}", "tickfont": {"size": 11}, "automargin": False}
+    common = {"tickfont": {"size": 11}, "automargin": False}
     return (
         {**common, "domain": across, "anchor": f"y{place}", "nticks": 5, "tickformat": "~s"},
         {
