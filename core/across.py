@@ -198,12 +198,11 @@ def _missing(
         if label not in labels:
             lack = [task for task in tasks if task not in own]
             said.append(f"{label} is left out: without a score on {', '.join(lack)}.")
+    lengths: dict[tuple[int, int], list[str]] = {}
     for contest in contests:
         ends = {entry.steps for entry in contest.entries if entry.label in labels}
         if contest.task in tasks and len(ends) > 1:
-            said.append(
-                f"{contest.task}: trained for different lengths, {min(ends):,} to {max(ends):,} steps."
-            )
+            lengths.setdefault((min(ends), max(ends)), []).append(contest.task)
         for entry in contest.entries:
             lost = len(entry.curves) - len(entry.scored)
             if contest.task in tasks and entry.label in labels and lost:
@@ -211,4 +210,6 @@ def _missing(
                 said.append(
                     f"{entry.label} on {contest.task}: {lost} of {len(entry.curves)} seeds are not in it ({states})."
                 )
+    for (low, high), where in lengths.items():
+        said.append(f"Trained for different lengths on {', '.join(where)}: {low:,} to {high:,} steps.")
     return tuple(said)

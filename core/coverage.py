@@ -26,7 +26,7 @@ def simulated() -> dict[str, Any]:
     return found
 
 
-def caution(statistic: str, n: int) -> str | None:
+def caution(statistic: str, n: int, called: str = "such an interval") -> str | None:
     """One sentence where a 95 % interval is known to hold the truth in under 90 % of cases for some scores at n seeds.
 
     For an n that was not simulated the next lower one speaks, below the lowest the lowest; above the highest nothing
@@ -42,4 +42,4 @@ def caution(statistic: str, n: int) -> str | None:
     if not low:
         return None
     shown = " and ".join(f"{100 * share:.0f} % for {KINDS[kind]}" for kind, share in low.items())
-    return f"Caution: with n = {n} such an interval holds the truth less often than it says: in simulation {shown}."
+    return f"Caution: with n = {n} {called} holds the truth less often than it says: in simulation {shown}."

@@ -77,7 +77,7 @@ def remarks(contest: Contest) -> list[str]:
 def cautions(chosen: Sequence[Contest]) -> list[str]:
     """How far the tables' intervals can be trusted, said once, of the fewest seeds among them."""
     sizes = {len(e.scored) for contest in chosen for e in contest.entries if len(e.scored) > 1}
-    return [said for n in sorted(sizes) if (said := caution("student", n))][:1]
+    return [said for n in sorted(sizes) if (said := caution("student", n, "the interval of a mean"))][:1]
 
 
 def as_table(chosen: Sequence[Contest], together: Across | None = None) -> str:

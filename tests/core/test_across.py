@@ -131,5 +131,5 @@ def test_different_lengths_are_said(tmp_path: Path) -> None:
             write_run(tmp_path, algorithm="dqn", task=task, seed=seed, rows=evaluations(5, 6))
     together = across(contests(records.scan(tmp_path)))
     assert together is not None
-    assert "ten: trained for different lengths, 20 to 30 steps." in together.missing
+    assert together.missing == ("Trained for different lengths on hundred, ten: 20 to 30 steps.",)
     assert together.efficiency["dqn"].steps.tolist() == [10, 20]
