@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from dash import Dash, Input, Output, State, dcc, html, no_update
@@ -192,7 +193,7 @@ def _states(shown: Shown, groups: list[Group]) -> list[Component]:
 def _table(shown: Shown, groups: list[Group], watch: Watch) -> list[Component]:
     """The line over the table, and the table."""
     if not groups:
-        return [look.empty(f"no runs in {watch.root} yet; `lab train` makes one")]
+        return [look.empty(nothing(watch.root))]
     found = sift(
         groups, search=shown.search, states=shown.states, algorithms=shown.algorithms, tasks=shown.tasks
     )
@@ -203,6 +204,15 @@ def _table(shown: Shown, groups: list[Group], watch: Watch) -> list[Component]:
     page = min(max(shown.page, 0), (len(ordered) - 1) // PER_PAGE)
     visible = ordered[page * PER_PAGE : (page + 1) * PER_PAGE]
     return [line, rows.table(visible, shown.sort, shown.rising, shown.open, shown.runs)]
+
+
+def nothing(root: Path) -> str:
+    """What is said of a folder without runs; folders inside it that have some are named."""
+    depths = ("*/*/*/run.json", "*/*/*/*/run.json", "*/*/*/*/*/run.json")
+    deeper = sorted({str(found.parents[2]) for depth in depths for found in root.glob(depth)})
+    if deeper:
+        return f"no runs in {root} itself; there are some with --root {' or '.join(deeper[:6])}"
+    return f"no runs in {root} yet; `lab train` makes one"
 
 
 def _line(shown: Shown, found: list[Group], groups: list[Group]) -> Component:

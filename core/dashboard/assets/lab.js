@@ -81,13 +81,23 @@
       menu.dataset.named = "";
     }
   }
-  new MutationObserver(name).observe(document.documentElement, { childList: true, subtree: true });
+  // Who closes a panel stands again where it was opened.
+  let opener = null;
+  function back() {
+    if (opener && opener.panel && !document.querySelector(".panel")) {
+      const again = [...document.querySelectorAll('[data-act="edit"]')].find((button) => button.dataset.of === opener.of);
+      if (again && document.activeElement === document.body) again.focus();
+      opener = null;
+    } else if (opener && document.querySelector(".panel")) opener.panel = true;
+  }
+  new MutationObserver(() => { name(); back(); }).observe(document.documentElement, { childList: true, subtree: true });
 
   // A button with data-act says what it does in words: {act, of} to Store "act". One listener for all of them,
   // so that tables of hundreds of rows need no callback each.
   let count = 0;
   document.addEventListener("click", (event) => {
     const button = event.target.closest && event.target.closest("[data-act]");
+    if (button && button.dataset.act === "edit") opener = { of: button.dataset.of, panel: false };
     if (button) set("act", { act: button.dataset.act, of: button.dataset.of || "", count: ++count });
   });
   document.addEventListener("keydown", (event) => {

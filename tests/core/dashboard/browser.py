@@ -11,10 +11,13 @@ from shutil import which
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright, expect, sync_playwright
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 SIZE = {"width": 1280, "height": 900}
+
+WAIT = 20_000  # milliseconds; a busy computer is no fault of a page
+expect.set_options(timeout=WAIT)
 
 Serve = Callable[[Path], str]
 
@@ -65,7 +68,7 @@ class Watched:
 def watched(browser: Browser) -> Iterator[tuple[BrowserContext, Watched]]:
     """A fresh browser profile; the test fails when a page of it errs or asks anyone but 127.0.0.1."""
     context = browser.new_context(viewport=SIZE, locale="en-GB", color_scheme="light")  # type: ignore[arg-type]
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(WAIT)
     seen = Watched(context)
     yield context, seen
     context.close()

@@ -106,7 +106,7 @@ def test_a_page_says_when_the_dashboard_has_stopped(root: Path, browser: object)
     expect(page.locator("#gone")).to_be_hidden()
     process.kill()
     process.communicate()
-    expect(page.locator("#gone")).to_be_visible(timeout=20_000)
+    expect(page.locator("#gone")).to_be_visible()
     page.close()
 
 

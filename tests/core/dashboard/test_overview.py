@@ -156,6 +156,7 @@ def test_tags_and_notes_are_written_beside_the_run(tmp_path: Path, serve: Serve,
     panel.get_by_label("Notes").fill("x" * 30)
     page.keyboard.press("Escape")
     expect(panel).to_have_count(0)
+    expect(page.get_by_role("button", name="edit tags and notes: g")).to_be_focused()
     assert annotations.read(folders[0]).notes == "line one\nline two"
 
 
@@ -163,6 +164,11 @@ def test_an_empty_folder_waits_for_its_first_run(tmp_path: Path, serve: Serve, p
     page.goto(serve(tmp_path / "runs"))
     expect(page.get_by_role("status")).to_have_text(
         f"no runs in {tmp_path / 'runs'} yet; `lab train` makes one"
+    )
+    write_run(tmp_path / "runs" / "bench", group="deep", rows=evaluations(1.0))
+    page.reload()
+    expect(page.get_by_role("status")).to_contain_text(
+        f"there are some with --root {tmp_path / 'runs' / 'bench'}"
     )
     write_run(tmp_path / "runs", group="first", rows=evaluations(1.0))
     expect(row(page, "first")).to_be_visible()
