@@ -17,6 +17,7 @@ from core.dashboard.view import View, from_query, to_query
 from core.dashboard.watch import Live, Watch
 from core.errors import UserError
 from core.figures import COLOURS
+from core.jsonl import Floats
 
 PATH = "/tables"
 TITLE = "Tables"
@@ -230,7 +231,8 @@ def _body(
     on = maps.ground(shelf.path(record, str(entries[index].get("ground"))))
     titles = [title or "the only one" for title in on.titles]
     layer = shown.layer if 0 <= shown.layer < on.layers else 0
-    table, first, newest = (_table(shelf, record, entries[k], on) for k in (index, 0, -1))
+    table = _table(shelf, record, entries[index], on)
+    first, newest = (_table_or(table, shelf, record, entries[k], on) for k in (0, -1))
     graph: Any = look.GRAPH
     drawn = map_figure.figure(
         table, on, layer, maps.scale(on, newest), _farthest(on, [first, newest], shown.difference),
@@ -249,9 +251,17 @@ def _body(
     return parts, titles
 
 
-def _table(shelf: Shelf, record: Live, entry: gallery.Entry, on: maps.Ground) -> np.ndarray[Any, Any]:
+def _table(shelf: Shelf, record: Live, entry: gallery.Entry, on: maps.Ground) -> Floats:
     file = str(entry.get("file"))
     return maps.fitting(maps.values(shelf.path(record, file)), on, file)
+
+
+def _table_or(otherwise: Floats, shelf: Shelf, record: Live, entry: gallery.Entry, on: maps.Ground) -> Floats:
+    """The same for a table that only helps to choose the scale."""
+    try:
+        return _table(shelf, record, entry, on)
+    except UserError:
+        return otherwise
 
 
 def _farthest(on: maps.Ground, tables: Sequence[Any], kind: maps.Difference) -> float:
