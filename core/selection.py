@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from core import annotations
 from core.errors import UserError, nearest
 from core.records import Record
 
@@ -74,7 +75,7 @@ def check(names: Iterable[str], records: Sequence[Record]) -> None:
 def value(record: Record, name: str) -> Any:
     """What a run says of a field or a setting; None when it has no such setting."""
     if name == "tags":
-        return record.run.get("tags") or None
+        return annotations.read(record.path, record.run).tags or None
     return getattr(record, name) if name in FIELDS else record.config.get(name)
 
 

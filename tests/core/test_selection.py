@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from core import records
+from core import annotations, records
+from core.annotations import Annotations
 from core.errors import UserError
 from core.selection import filters_of, names_of, select
 from tests.core.run_folders import write_run
@@ -82,3 +83,10 @@ def test_names(runs: list[records.Record]) -> None:
 def test_a_value_may_hold_an_operator() -> None:
     (found,) = filters_of(["task=maze.py:Maze{a=1}"])
     assert (found.name, found.operator, found.values) == ("task", "=", ("maze.py:Maze{a=1}",))
+
+
+def test_tags_that_people_put_on_later_count(runs: list[records.Record]) -> None:
+    annotations.write(runs[3].path, Annotations(("keep", "good")))
+    annotations.write(runs[0].path, Annotations(("x",)))  # from now on it stands instead of run.json's
+    assert [record.seed for record in select(runs, ["tags=good"])] == [3]
+    assert [record.seed for record in select(runs, ["tags!=keep"])] == [0, 1, 2]
