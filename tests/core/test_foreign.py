@@ -185,6 +185,12 @@ def test_a_summary_set_by_hand_counts_until_a_later_row(tmp_path: Path) -> None:
 
     rows = [told(a=9, b=9), w.row(0, a=1), told(a=2, c=5), w.row(1, b=3)]
     assert read(w.write(tmp_path, [w.run(), *rows])).summary == {"a": 2, "b": 3, "c": 5}
+    more = [
+        told(a=7, z=4, _timestamp=1),
+        w.row(0, a=1),
+        w.row(1, time=1.0, a=2),
+    ]  # not what the row says again
+    assert read(w.write(tmp_path / "3", [w.run(), *more])).summary == {"a": 2, "z": 4}
     removed = Record()
     removed.summary.remove.add(key="c")
     assert read(w.write(tmp_path / "2", [w.run(), *rows, removed])).summary == {"a": 2, "b": 3}
