@@ -1,7 +1,7 @@
 """What the Compare page lets a person choose, the controls for it, and a choice read back from them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from dash import dcc, html
@@ -13,6 +13,7 @@ from core.dashboard.view import View
 
 SMOOTHEST = 25  # percent
 CHIPS = "compare-hidden"
+PRESSED = "compare-pressed"
 SMOOTHING = "compare-smoothing-label"
 DRAWN = {"seeds": "single seeds", "log_x": "log x", "log_y": "log y"}
 AXES = {"": "as recorded", "steps": "steps", "examples": "examples", "seconds": "seconds"}
@@ -83,10 +84,22 @@ def controls(shown: Shown, offered: Mapping[str, Sequence[str]]) -> Component:
     )
 
 
-def chips(colours: Mapping[str, tuple[str, str]], hidden: Sequence[str]) -> dict[str, Any]:
-    """Options and value of the checklist of entries."""
-    options = [{"value": label, "label": entry(label, *line)} for label, line in colours.items()]
-    return {"options": options, "value": [label for label in colours if label not in hidden]}
+def chips(colours: Mapping[str, tuple[str, str]], hidden: Sequence[str]) -> list[Component]:
+    """A button for each entry, pressed where it is shown; a press puts its label into the Store PRESSED."""
+
+    def chip(label: str, line: tuple[str, str]) -> Component:
+        told: dict[str, Any] = {
+            "data-entry": label,
+            **look.aria(pressed="false" if label in hidden else "true"),
+        }
+        return html.Button(entry(label, *line), type="button", className="chip", **told)
+
+    return [chip(label, line) for label, line in colours.items()]
+
+
+def toggled(shown: Shown, label: str) -> Shown:
+    """The choice with one entry more or less hidden."""
+    return replace(shown, hidden=tuple(sorted({*shown.hidden} ^ {label})))
 
 
 def entry(label: str, colour: str, dash: str) -> Component:
@@ -110,10 +123,8 @@ FIELDS = (
 )
 
 
-def chosen(values: Mapping[str, Any], before: Shown, labels: Sequence[str], visible: Sequence[str]) -> Shown:
-    """The choice in the controls. Entries that no chip stands for stay hidden if they were."""
-    away = {label for label in before.hidden if label not in labels}
-    hidden = sorted(away | (set(labels) - set(visible)))
+def chosen(values: Mapping[str, Any], before: Shown) -> Shown:
+    """The choice in the controls; what has none stays as it was."""
     draw = values["draw"] or ()
     return Shown(
         runs=tuple(values["runs"] or ()),
@@ -121,7 +132,7 @@ def chosen(values: Mapping[str, Any], before: Shown, labels: Sequence[str], visi
         tasks=tuple(values["tasks"] or ()),
         metric=values["metric"] or "",
         by=tuple(values["by"] or ()),
-        hidden=tuple(hidden),
+        hidden=before.hidden,
         x=values["x"] or "",
         statistic=values["statistic"] or "mean",
         smoothing=float(values["smoothing"] or 0),
@@ -170,10 +181,15 @@ def _options(options: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _smoothing(shown: Shown) -> Component:
-    slider = _input(
-        "smoothing", shown.style.smoothing, type="range", min=0, max=SMOOTHEST, step=0.5, debounce=0.2
+    marks = {percent: f"{percent} %" if percent else "none" for percent in (0, 5, 10, 15, 20, SMOOTHEST)}
+    slider = dcc.Slider(
+        0,
+        SMOOTHEST,
+        0.5,
+        value=shown.style.smoothing,
+        marks=marks,
+        id=control_id("smoothing"),
+        allow_direct_input=False,
+        updatemode="mouseup",
     )
-    return html.Div(
-        [html.Label("Smoothing", htmlFor=control_id("smoothing"), id=SMOOTHING), slider],
-        className="control slide",
-    )
+    return html.Fieldset([html.Legend("Smoothing", id=SMOOTHING), slider], className="control slide")

@@ -9,7 +9,6 @@ from typing import Any
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
-from core.comparison import Contest
 from core.dashboard import choices, look, sections, together
 from core.dashboard.choices import CHIPS, FIELDS, Shown, control_id
 from core.dashboard.gathered import MOST_TASKS, Gathered, Part, Task, metrics_of, settings_of, tasks_of
@@ -26,17 +25,17 @@ def layout(query: str, watch: Watch) -> Component:
     """The page as the URL's query says: its controls; the figures come when the browser's theme is known."""
     shown = from_query(Shown, query)
     copy = html.Button("Copy link", id="compare-copy", type="button", n_clicks=0, className="button")
-    entries = dcc.Checklist([], [], id=CHIPS, inline=True)
     return html.Div(
         [
             html.Div([html.H1(TITLE), copy], className="heading"),
             look.ignored(shown),
             choices.controls(shown, _offered(shown, _of(watch))),
-            html.Fieldset([html.Legend("Entries"), entries], className="entries"),
+            html.Fieldset([html.Legend("Entries"), html.Div(id=CHIPS)], className="entries"),
             html.Div(id="compare-said", role="status"),
             html.Div(id="compare-body", className=f"contests columns-{shown.columns}"),
             html.Div(id="compare-together"),
             dcc.Store(id="compare-drawn", data={}),
+            dcc.Store(id=choices.PRESSED),
             html.Div(
                 dcc.Graph(figure={}), hidden=True
             ),  # the browser reads Plotly while the runs are read here
@@ -61,15 +60,25 @@ def register(app: Dash, watch: Watch) -> None:
 
     @app.callback(
         output=Output("query", "data", allow_duplicate=True),
-        inputs=[[Input(control_id(name), "value") for name in FIELDS], Input(CHIPS, "value")],
-        state=[State(CHIPS, "options"), State("query", "data")],
+        inputs=[[Input(control_id(name), "value") for name in FIELDS]],
+        state=[State("query", "data")],
         prevent_initial_call=True,
     )
-    def choose(values: list[Any], visible: list[str] | None, options: list[Any] | None, query: str) -> Any:
+    def choose(values: list[Any], query: str) -> Any:
         before = from_query(Shown, query)
-        labels = [option["value"] for option in options or ()]
-        after = choices.chosen(dict(zip(FIELDS, values, strict=True)), before, labels, visible or ())
+        after = choices.chosen(dict(zip(FIELDS, values, strict=True)), before)
         return no_update if after == replace(before, ignored=()) else to_query(after)
+
+    @app.callback(
+        Output("query", "data", allow_duplicate=True),
+        Input(choices.PRESSED, "data"),
+        State("query", "data"),
+        prevent_initial_call=True,
+    )
+    def hide(pressed: dict[str, Any] | None, query: str) -> Any:
+        if not pressed:
+            return no_update
+        return to_query(choices.toggled(from_query(Shown, query), str(pressed["label"])))
 
     @app.callback(
         output=[Output(control_id(name), "options") for name in OFFERED],
@@ -87,7 +96,7 @@ def register(app: Dash, watch: Watch) -> None:
     @app.callback(
         output={
             "body": [Output("compare-body", name) for name in ("children", "className")],
-            "chips": [Output(CHIPS, name) for name in ("options", "value")],
+            "chips": Output(CHIPS, "children"),
             "said": Output("compare-said", "children"),
             "figures": Output({"type": sections.FIGURE, "of": ALL}, "figure"),
             "verdicts": Output({"type": sections.VERDICT, "of": ALL}, "children"),
@@ -98,16 +107,12 @@ def register(app: Dash, watch: Watch) -> None:
         state=[
             State({"type": sections.FIGURE, "of": ALL}, "id"),
             State("compare-drawn", "data"),
-            State(CHIPS, "options"),
         ],
         prevent_initial_call=True,
     )
-    def draw(
-        version: int, query: str, dark: bool | None, ids: list[Any], drawn: Any, options: list[Any]
-    ) -> Any:
+    def draw(version: int, query: str, dark: bool | None, ids: list[Any], drawn: Any) -> Any:
         there = [one["of"] for one in ids]
-        labels = [option["value"] for option in options or ()]
-        return _drawing(from_query(Shown, query), _of(watch), bool(dark), there, drawn or {}, labels)
+        return _drawing(from_query(Shown, query), _of(watch), bool(dark), there, drawn or {})
 
     @app.callback(
         Output("compare-together", "children"),
@@ -148,7 +153,7 @@ def _drawn(tasks: Sequence[Task], shown: Shown) -> list[Task]:
 
 
 def _drawing(
-    shown: Shown, gathered: Gathered, dark: bool, there: list[str], before: dict[str, str], labels: list[str]
+    shown: Shown, gathered: Gathered, dark: bool, there: list[str], before: dict[str, str]
 ) -> dict[str, Any]:
     """What is new on the page. `there` names the figures that stand on it, `before` says what they show."""
     records, wrong = gathered.chosen(shown.runs, shown.where)
@@ -158,30 +163,31 @@ def _drawing(
     whole = [gathered.part(task, question) for task in drawn]
     palette = sections.colours([part.contest for part in whole if part.contest])
     parts = [gathered.part(task, question, shown.hidden) for task in drawn]
-    now = {sections.name_of(part.task): _signature(part, shown, dark, palette) for part in parts}
+    held = {sections.name_of(part.task): part for part in parts}
     columns = shown.columns if len(parts) > 1 else "1"
-    with_figure = [sections.name_of(part.task) for part in parts if part.contest]
-    same = there == with_figure and [columns, *now] == list(before)
+    now = {of: _signature(part, shown, dark, palette) for of, part in held.items()}
+    told = {"columns": columns, "chips": _digest((palette, shown.hidden)), **now}
+    same = there == [of for of, part in held.items() if part.contest] and list(told) == list(before)
+    same = same and all(
+        before[of] == told[of] for of in told if of == "columns" or (of in held and not held[of].contest)
+    )
     made = {
-        sections.name_of(part.task): sections.pieces(part, shown, gathered, palette, dark, columns == "2")
-        for part in parts
-        if not same or now[sections.name_of(part.task)] != before.get(sections.name_of(part.task))
+        of: sections.pieces(part, shown, gathered, palette, dark, columns == "2")
+        for of, part in held.items()
+        if not same or now[of] != before[of]
     }
-    body: list[Any] = [no_update, f"contests columns-{columns}"]
-    if not same:
-        body[0] = sections.body([(part, made[sections.name_of(part.task)]) for part in parts], columns)
     patch = {
         kind: [made[of][piece] if same and of in made else no_update for of in there]
         for kind, piece in (("figures", "figure"), ("verdicts", "verdict"), ("tables", "table"))
     }
-    chips = choices.chips(palette, shown.hidden)
-    fresh = labels != list(palette)
+    body = no_update if same else sections.body([(part, made[of]) for of, part in held.items()], columns)
+    chips = no_update if before.get("chips") == told["chips"] else choices.chips(palette, shown.hidden)
     return {
-        "body": body,
-        "chips": [chips["options"] if fresh else no_update, chips["value"] if fresh else no_update],
+        "body": [body, f"contests columns-{columns}"],
+        "chips": chips,
         "said": _said(shown, gathered, len(records), wrong, len(tasks), len(drawn)),
         **patch,
-        "drawn": no_update if {columns: "", **now} == before else {columns: "", **now},
+        "drawn": no_update if told == before else told,
     }
 
 
@@ -215,11 +221,10 @@ def _said(shown: Shown, gathered: Gathered, runs: int, wrong: str, tasks: int, d
 
 def _signature(part: Part, shown: Shown, dark: bool, palette: sections.Colours) -> str:
     """Changes when the section of a task does."""
-    ink = [(entry.label, palette[entry.label]) for entry in _entries(part.contest)]
+    ink = [(entry.label, palette[entry.label]) for entry in (part.contest.entries if part.contest else ())]
     runs = [(record.id, record.version) for record in part.task.records]
-    words = repr((replace(shown, tasks=(), columns="2"), dark, ink, runs, part.said))
-    return blake2b(words.encode(), digest_size=8).hexdigest()
+    return _digest((replace(shown, tasks=(), hidden=(), columns="2"), dark, ink, runs, part.said))
 
 
-def _entries(contest: Contest | None) -> Any:
-    return contest.entries if contest else ()
+def _digest(told: object) -> str:
+    return blake2b(repr(told).encode(), digest_size=8).hexdigest()

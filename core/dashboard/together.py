@@ -23,6 +23,10 @@ def card(together: Across, palette: Mapping[str, tuple[str, str]], dark: bool) -
     """Everything that is said of the tasks together."""
     colours = {label: colour for label, (colour, _) in palette.items()}
     drawn = across_figures.drawn(together, colours)
+    for figure in drawn.values():
+        named = [trace for trace in figure["data"] if trace["showlegend"]]
+        for trace, label in zip(named, together.labels, strict=False):  # none where dots are named at the axis
+            trace["line"]["dash"] = palette[label][1]
     claim, colon, facts = together.verdict.partition(": ")
     outcome = "won" if " is better than " in together.verdict else "open"
     said = [f"Tasks: {', '.join(together.tasks)}. Intervals are 95 %, by bootstrap over seeds within tasks."]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import Page, expect
 
 from core.comparison import Contest, contests
 from core.dashboard import choices, drawn, sections
@@ -15,6 +16,7 @@ from core.dashboard.lines import Drawer, Line, Style, axis_of
 from core.dashboard.view import from_query, to_query
 from core.dashboard.watch import Watch
 from core.records import scan
+from tests.core.dashboard.browser import Serve
 from tests.core.run_folders import evaluations, write_run
 
 COLOURS = {"ppo": ("#3f7de0", "solid"), "dqn": ("#e07b28", "dash"), "vae": ("#1f9d76", "solid")}
@@ -284,9 +286,10 @@ def test_what_the_controls_say_comes_back_from_the_address() -> None:
         "threshold": -3.5,
         "runs": ["../x"],
     }
-    before = Shown(hidden=("elsewhere", "ppo"))
-    shown = choices.chosen(values, before, labels=["ppo", "dqn"], visible=["ppo"])
-    assert shown.hidden == ("dqn", "elsewhere")
+    shown = choices.chosen(values, Shown(hidden=("elsewhere", "ppo"), metric="gone"))
+    assert shown.hidden == ("elsewhere", "ppo")
+    assert choices.toggled(shown, "ppo").hidden == ("elsewhere",)
+    assert choices.toggled(shown, "dqn").hidden == ("dqn", "elsewhere", "ppo")
     assert (shown.where, shown.seeds, shown.log_x, shown.log_y) == ("status=finished", True, False, True)
     assert from_query(Shown, to_query(shown)) == shown
     assert shown.style == Style("seconds", "iqm", 2.5, True, False, True)
@@ -297,3 +300,188 @@ def test_wrong_words_in_the_address_are_named() -> None:
     assert set(shown.ignored) == {"x", "threshold", "what"}
     assert shown.style.smoothing == choices.SMOOTHEST
     assert from_query(Shown, "?smoothing=nan").style.smoothing == 0
+
+
+# --- the page in a browser
+
+HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
+expect.set_options(timeout=20_000)
+FIGURE = "#compare-body .js-plotly-plot"
+SHOWN = f"""(wanted => {{
+  const figure = document.querySelector("{FIGURE}");
+  const told = figure && figure._fullLayout && JSON.stringify({{
+    x: figure.layout.xaxis.title.text, types: [figure.layout.xaxis.type, figure.layout.yaxis.type],
+    metric: figure.layout.yaxis.title.text, traces: figure.data.map(trace => [trace.name, trace.y]),
+  }});
+  return told && wanted.every(word => told.includes(word)) ? told : false;
+}})"""
+
+
+def shows(page: Page, *wanted: str) -> str:
+    """What the first figure shows, once all of `wanted` is in it."""
+    return str(page.wait_for_function(SHOWN, arg=list(wanted)).json_value())
+
+
+def option(page: Page, control: str, words: str) -> None:
+    page.locator(control).get_by_text(words, exact=True).click()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("runs")
+    for algorithm, slope in (("ppo", 30.0), ("dqn", 10.0)):
+        for seed in range(6):
+            rows = [
+                {
+                    "env_step": step * 10,
+                    "time/seconds": step / 2,
+                    "eval/return": slope * step + seed,
+                    "loss/value": 9 / step,
+                }
+                for step in range(1, 9)
+            ]
+            write_run(root, algorithm=algorithm, seed=seed, rows=rows, config={"lr": slope / 1000})
+    for seed in range(5):
+        write_run(
+            root, algorithm="ppo", task="Acrobot-v1", seed=seed, rows=evaluations(-300 + seed, -90 + seed)
+        )
+        write_run(
+            root, algorithm="dqn", task="Acrobot-v1", seed=seed, rows=evaluations(-300 + seed, -200 + seed)
+        )
+    return root
+
+
+def test_the_page_is_used_once_and_its_address_shows_the_same(root: Path, serve: Serve, page: Page) -> None:
+    page.goto(serve(root) + "compare?tasks=CartPole-v1")
+    expect(page.locator("#compare-body .verdict")).to_contain_text("ppo is better than dqn")
+    expect(
+        page.locator("#compare-body td").filter(has_text="242.5")
+    ).to_be_visible()  # 30 · 8 + mean of 0 … 5
+    first = shows(page, '"ppo (n = 6)"', '"dqn (n = 6)"', '"steps"')
+    option(page, "#compare-x", "seconds")
+    shows(page, "seconds of wall time")
+    option(page, "#compare-statistic", "IQM")
+    option(page, "#compare-draw", "single seeds")
+    option(page, "#compare-draw", "log y")
+    page.locator("#compare-smoothing").get_by_role("slider").focus()
+    for _ in range(4):
+        page.keyboard.press("PageUp")
+    smoothed = "Smoothing: 20 % of the axis"
+    expect(page.locator("#compare-smoothing-label")).to_have_text(smoothed)
+    page.locator("#compare-metric").click()
+    page.get_by_role("option", name="loss/value", exact=True).click()
+    page.locator("#compare-threshold").fill("2")
+    page.locator("#compare-threshold").press("Enter")
+    page.locator("#compare-hidden").get_by_text("dqn").click()
+    expect(page.locator("#compare-body .verdict")).to_have_text("ppo stands alone on this task.")
+    expect(page.get_by_role("columnheader", name="IQM")).to_be_visible()
+    last = shows(page, '["linear","log"]', '"metric":"loss/value"')
+    expect(page).to_have_url(
+        serve(root)
+        + "compare?tasks=CartPole-v1&metric=loss%2Fvalue&hidden=dqn&x=seconds&statistic=iqm&smoothing=20.0"
+        "&seeds=true&log_y=true&threshold=2.0"
+    )
+    assert last != first
+    again = page.context.new_page()
+    again.goto(page.url)
+    assert shows(again, '["linear","log"]', '"metric":"loss/value"') == last
+    expect(again.locator("#compare-hidden [aria-pressed=true]")).to_have_text(["ppo"])
+    expect(again.locator("#compare-x [aria-selected=true]")).to_have_text("seconds")
+    expect(again.locator("#compare-draw [aria-selected=true]")).to_have_text(["single seeds", "log y"])
+    expect(again.locator("#compare-metric")).to_contain_text("loss/value")
+    expect(again.locator("#compare-smoothing-label")).to_have_text(smoothed)
+    expect(again.locator("#compare-threshold")).to_have_value("2")
+
+
+def test_several_tasks_stand_beside_each_other_and_are_summed_up(
+    root: Path, serve: Serve, page: Page
+) -> None:
+    page.goto(serve(root) + "compare")
+    expect(page.locator(FIGURE)).to_have_count(2)
+    expect(page.get_by_role("heading", level=2)).to_have_text(
+        ["Acrobot-v1", "CartPole-v1", "In numbers", "All together: 2 tasks, normalised scores"]
+    )
+    expect(page.locator("#compare-together .verdict")).to_contain_text("ppo")
+    expect(page.locator("#compare-together .js-plotly-plot")).to_have_count(3)
+    page.locator("#compare-where").fill("algorithm=ppo")
+    page.locator("#compare-where").press("Enter")
+    expect(page.locator("#compare-hidden")).to_have_text("ppo")
+    page.locator("#compare-where").fill("colour=blue")
+    page.locator("#compare-where").press("Enter")
+    expect(page.locator("#compare-said")).to_contain_text("The filter is not applied")
+    page.locator("#compare-by").click()
+    page.get_by_role("option", name="lr", exact=True).click()
+    expect(page.locator("#compare-hidden")).to_contain_text("lr=0.03")
+    page.keyboard.press("Escape")
+
+
+def test_the_keyboard_hides_an_entry(root: Path, serve: Serve, page: Page) -> None:
+    page.goto(serve(root) + "compare?tasks=CartPole-v1")
+    shows(page, '"dqn (n = 6)"')
+    page.locator("#compare-hidden button").first.focus()
+    page.keyboard.press("Space")
+    expect(page).to_have_url(serve(root) + "compare?tasks=CartPole-v1&hidden=dqn")
+    expect(page.locator("#compare-body .verdict")).to_have_text("ppo stands alone on this task.")
+
+
+def test_new_points_come_and_nothing_chosen_goes(tmp_path: Path, serve: Serve, page: Page) -> None:
+    for algorithm in ("ppo", "dqn"):
+        write_run(tmp_path, algorithm=algorithm, status="running", rows=evaluations(1.0, 2.0, 3.0))
+    page.goto(serve(tmp_path) + "compare?hidden=dqn")
+    shows(page, '["ppo (n = 1)",[1,2,3]]')
+    page.evaluate(f"Plotly.relayout(document.querySelector('{FIGURE}'), {{'xaxis.range': [12, 28]}})")
+    page.locator("#compare-metric").click()
+    expect(page.get_by_role("option", name="eval/return", exact=True)).to_be_visible()
+    with next(tmp_path.glob("ppo*/0/metrics.jsonl")).open("a") as file:
+        file.write('{"env_step": 40, "eval/return": 4.0}\n{"env_step": 50, "eval/ret')  # half-written
+    shows(page, '["ppo (n = 1)",[1,2,3,4]]')
+    assert page.evaluate(f"document.querySelector('{FIGURE}').layout.xaxis.range") == [12, 28]
+    expect(
+        page.get_by_role("option", name="eval/return", exact=True)
+    ).to_be_visible()  # the menu is still open
+    expect(page.locator("#compare-hidden [aria-pressed=true]")).to_have_text(["ppo"])
+    page.keyboard.press("Escape")
+    write_run(tmp_path, algorithm="a2c", status="running", rows=evaluations(9.0))
+    shows(page, '"a2c (n = 1)"')
+    assert page.evaluate(f"document.querySelector('{FIGURE}').layout.xaxis.range") == [12, 28]
+
+
+def test_hostile_names_and_broken_records_are_shown_as_they_are(
+    tmp_path: Path, serve: Serve, page: Page
+) -> None:
+    rows = [{"env_step": 1, "eval/return": 1.0, HOSTILE: 2.0}]
+    write_run(tmp_path, algorithm=HOSTILE, task=HOSTILE, group="a..-evil", rows=rows)
+    write_run(tmp_path, algorithm="sac", task="Nothing-v0", rows=[])
+    write_run(
+        tmp_path,
+        algorithm="td3",
+        task="Torn-v0",
+        rows=evaluations(float("nan")),
+        tail=b'{"env_st',
+        summary={},
+    )
+    broken = write_run(tmp_path, algorithm="ppo", task="Broken-v0", rows=evaluations(1.0), group="broken")
+    (broken / "run.json").write_text('{"format": 1, "status": "fini')
+    page.goto(serve(tmp_path) + "compare")
+    names = page.get_by_role("heading", level=2)
+    expect(names.filter(has_text=HOSTILE)).to_be_visible()
+    for task in ("Nothing-v0", "Torn-v0", "unknown"):
+        expect(names.filter(has_text=task)).to_be_visible()
+    expect(page.locator("#compare-hidden")).to_contain_text(HOSTILE)
+    shown = page.locator(".legendtext").filter(has_text="window.hacked")
+    expect(shown.first).to_contain_text("<script>")
+    page.goto(
+        serve(tmp_path)
+        + "compare?metric="
+        + "%3Cscript%3Ewindow.hacked%3D1%3C%2Fscript%3E&tasks=%3Cb%3E&x=%3Cb%3E"
+    )
+    expect(page.locator("#compare-said")).to_contain_text("is of a task that is chosen")
+    expect(page.locator(".caution")).to_contain_text("'x'")
+    page.goto(serve(tmp_path) + "compare?metric=no/such")
+    expect(page.locator("#compare-body .empty").first).to_contain_text("no run has the metric 'no/such'")
+    assert page.evaluate("window.hacked") is None
+
+
+def test_an_empty_folder_says_so(tmp_path: Path, serve: Serve, page: Page) -> None:
+    page.goto(serve(tmp_path) + "compare")
+    expect(page.locator("#compare-said")).to_contain_text("No runs in")
