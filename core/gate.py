@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from core.comparison import Contest, Entry
+from core.coverage import caution
 from core.errors import UserError
 from core.statistics import ENOUGH, Difference, welch_test
 from core.tables import number
@@ -148,10 +149,12 @@ def _lack(baseline: Entry, candidate: Entry) -> str:
 
 def _notes(baseline: Entry, candidate: Entry) -> list[str]:
     lost = len(baseline.curves) - len(baseline.scored)
+    least = min(len(baseline.scored), len(candidate.scored))
+    poor = caution("welch", least, "the interval of the difference") if least >= ENOUGH else None
     said = [f"{lost} of {len(baseline.curves)} seeds of the baseline are not in its mean"] if lost else []
     if baseline.steps != candidate.steps:
         said.append(f"trained for {baseline.steps:,} (baseline) and {candidate.steps:,} steps (candidate)")
-    return said
+    return [*said, *([poor.rstrip(".")] if poor else [])]
 
 
 def _holm(judged: Sequence[Judgement]) -> tuple[Judgement, ...]:
@@ -191,12 +194,16 @@ def reason(each: Judgement) -> str:
         for side in (each.candidate, each.baseline)
     ]
     allowed = f", a margin of {number(each.margin)} allowed" if each.margin else ""
-    return f"{pair[0]} against {pair[1]}, {gap(each.difference)}{allowed}"
+    hidden = each.outcome == "not worse" and -each.difference.low > each.margin
+    unseen = f"; a loss of up to {number(-each.difference.low)} is not excluded" if hidden else ""
+    return f"{pair[0]} against {pair[1]}, {gap(each.difference)}{allowed}{unseen}"
 
 
 def gap(difference: Difference) -> str:
     """`better by 3 [−1, 7]` or `worse by 3 [−7, 1]`."""
     mean, low, high, _ = difference
+    if mean == 0:
+        return f"equal [{number(low)}, {number(high)}]"
     if mean < 0:
         return f"worse by {number(-mean)} [{number(-high)}, {number(-low)}]"
     return f"better by {number(mean)} [{number(low)}, {number(high)}]"

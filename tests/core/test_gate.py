@@ -44,7 +44,7 @@ def test_by_hand(tmp_path: Path) -> None:
     assert (each.outcome, done.outcome, done.exit) == ("not worse", "not worse", 0)
     assert done.line == (
         "Not worse: new is not shown to be worse than old on a: "
-        "8 (n = 5) against 10 (n = 5), worse by 2 [−0.306, 4.306]."
+        "8 (n = 5) against 10 (n = 5), worse by 2 [−0.306, 4.306]; a loss of up to 4.306 is not excluded."
     )
 
 
@@ -70,7 +70,11 @@ def test_lower_may_be_better(tmp_path: Path) -> None:
 
 def test_seeds_that_never_vary(tmp_path: Path) -> None:
     same = [500.0] * 5
-    assert verdict(tmp_path / "1", {"a": same}, {"a": same}).exit == 0
+    level = verdict(tmp_path / "1", {"a": same}, {"a": same})
+    assert (level.exit, level.line.partition("old on a: ")[2]) == (
+        0,
+        "500 (n = 5) against 500 (n = 5), equal [0, 0].",
+    )
     assert verdict(tmp_path / "2", {"a": same}, {"a": [499.0] * 5}).exit == 1
     assert verdict(tmp_path / "3", {"a": same}, {"a": [501.0] * 5}).exit == 0
 
