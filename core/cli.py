@@ -49,7 +49,9 @@ VERBS = {
         "run",
         {"generative": "generative.evaluate:sample"},
     ),
-    "compare": Verb("compare [RUN ...]", "a table of runs", "nothing", {"": "core.compare:main"}),
+    "compare": Verb(
+        "compare [RUN ...]", "who is better, as a table; or a gate", "nothing", {"": "core.compare:main"}
+    ),
     "report": Verb(
         "report [RUN ...]", "curves and tables as one HTML file", "nothing", {"": "core.report:main"}
     ),
