@@ -35,3 +35,8 @@ class Layout:
             piece = parts[name].reshape(-1)
             pieces += [piece, piece.new_zeros(-shape.numel() % _ALIGN)]
         return torch.cat(pieces)
+
+    def write(self, parts: dict[str, Tensor], flat: Tensor) -> None:
+        """The same into rows ``[…, P]`` that are there, from ``{name: […, *shape]}``; what lies between is left."""
+        for name, view in self.views(flat).items():
+            view.copy_(parts[name])

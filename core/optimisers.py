@@ -1,7 +1,8 @@
 """Optimisers as pure functions of one seed's flat weights: (weights, gradient, moments, corrections, lr) → new ones.
 
 They act on vectors ``[P]``, or on matrices ``[seed, P]`` with corrections ``[seed, n]``, and never in place, so the
-same few lines run eagerly, under ``vmap`` and compiled together with the gradient.
+same few lines run under ``vmap`` and compiled together with the gradient. Eagerly each of their operations is a pass
+over memory; ``in_place`` is the same rule in as few passes as there can be.
 """
 
 import math
@@ -10,8 +11,10 @@ from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 Moments: TypeAlias = tuple[Tensor, ...]
+Seeds: TypeAlias = list[Tensor]  # one of each seed
 
 
 class Optimiser(Protocol):
@@ -31,6 +34,12 @@ class Optimiser(Protocol):
     def __call__(
         self, weights: Tensor, gradient: Tensor, moments: Moments, corrections: Tensor, lr: Tensor
     ) -> tuple[Tensor, Moments]: ...
+
+    def in_place(
+        self, weights: Seeds, gradients: Seeds, moments: tuple[Seeds, ...], t: Seeds, lr: float
+    ) -> None:
+        """The same written into the weights, moments and step counts ``[1]`` of several seeds, each by itself."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,28 @@ class Adam:
         scale = (square / corrections[..., 1:]).sqrt() + self.eps
         return weights * (1 - lr * self.decay) - step * mean / scale, (mean, square)
 
+    def in_place(
+        self, weights: Seeds, gradients: Seeds, moments: tuple[Seeds, ...], t: Seeds, lr: float
+    ) -> None:
+        mean, square = moments
+        adam(
+            weights,
+            gradients,
+            mean,
+            square,
+            [],
+            t,
+            fused=True,
+            amsgrad=False,
+            maximize=False,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            eps=self.eps,
+            lr=lr,
+            weight_decay=self.decay,
+            decoupled_weight_decay=True,
+        )
+
 
 @dataclass(frozen=True)
 class RMSprop:
@@ -79,6 +110,15 @@ class RMSprop:
         velocity = self.momentum * moments[1] + gradient / (square.sqrt() + self.eps)
         return weights - lr * velocity, (square, velocity)
 
+    def in_place(
+        self, weights: Seeds, gradients: Seeds, moments: tuple[Seeds, ...], t: Seeds, lr: float
+    ) -> None:
+        for w, g, square, velocity, steps in zip(weights, gradients, *moments, t, strict=True):
+            square.mul_(self.alpha).addcmul_(g, g, value=1 - self.alpha)
+            velocity.mul_(self.momentum).addcdiv_(g, square.sqrt().add_(self.eps))
+            w.sub_(velocity, alpha=lr)
+            steps += 1
+
 
 @dataclass(frozen=True)
 class SGD:
@@ -96,6 +136,13 @@ class SGD:
     ) -> tuple[Tensor, Moments]:
         velocity = self.momentum * moments[0] + gradient
         return weights - lr * velocity, (velocity,)
+
+    def in_place(
+        self, weights: Seeds, gradients: Seeds, moments: tuple[Seeds, ...], t: Seeds, lr: float
+    ) -> None:
+        for w, g, velocity, steps in zip(weights, gradients, *moments, t, strict=True):
+            w.sub_(velocity.mul_(self.momentum).add_(g), alpha=lr)
+            steps += 1
 
 
 OPTIMISERS = {"adam": Adam, "rmsprop": RMSprop, "sgd": SGD}

@@ -23,9 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from core import trees
+from core import eager, trees
 from core.errors import UserError
-from core.gradients import Metrics, Params, by_tape, by_transform
+from core.gradients import Metrics, Params, by_transform
 from core.layout import Layout
 from core.networks.net import Array, Arrays, Net
 from core.noise import States, mix
@@ -37,12 +37,6 @@ Path: TypeAlias = Literal["loop", "vmap"]
 FORMS = 256  # compiled updates in one process; torch counts them all as one function's, and runs the ninth eagerly
 _State: TypeAlias = tuple[Tensor, Moments, Tensor, Tensor, Tensor, Tensor]
 """Weights, moments, gradient, step count, whether alive; corrections by the step count."""
-
-
-class _Turn:
-    """Whose turn it is on the loop: only buffers tell seeds' modules apart, and those are never compiled."""
-
-    seed = 0
 
 
 class Replicas:
@@ -59,7 +53,7 @@ class Replicas:
         compiled: compile the step (worth it from some ten thousand steps on).
     """
 
-    _turn = _Turn()  # of every network: the loss of one may call another, and must meet the same seed's
+    _turn = eager.Turn()  # of every network: the loss of one may call another, and must meet the same seed's
 
     def __init__(
         self,
@@ -175,6 +169,8 @@ class Replicas:
             The loss's metrics and ``grad_norm`` (before clipping), each ``[seed]``. A seed whose gradient is not
             finite keeps its weights and is frozen from then on (``alive`` is false); the others go on.
         """
+        if not self.compiled:
+            return self._step_eagerly(loss, batch, lr)
         rate = torch.tensor(lr, dtype=torch.float32, device=self.device)
         if loss not in self._steps:
             self._steps[loss] = self._compile(loss)
@@ -184,18 +180,22 @@ class Replicas:
             return self._steps[loss](state, rate, batch)
         found = []
         for k in range(len(self.seeds)):
-            self._turn.seed = 0 if self.compiled else k
             found.append(self._steps[loss](trees.of_seed(state, k), rate, trees.of_seed(batch, k)))
-        self._turn.seed = 0
         return {name: torch.stack([metrics[name] for metrics in found]) for name in found[0]}
 
+    def _step_eagerly(self, loss: Loss, batch: Any, lr: float) -> Metrics:
+        rows = (self.layout, self.matrix, self.gradient, batch)
+        together = self.path == "vmap"
+        metrics = eager.together(loss, *rows) if together else eager.in_turn(loss, *rows, self._turn)
+        state = (self.matrix, self.moments, self.gradient, self.t, self.alive)
+        return {**metrics, "grad_norm": eager.descend(self.optimiser, *state, self.clip, lr)}
+
     def _compile(self, loss: Loss) -> Callable[[_State, Tensor, Any], Metrics]:
-        """The whole update of one seed (loop) or of all (vmap), written into the state; compiled if asked for."""
-        differentiate = by_transform if self.compiled or self.path == "vmap" else by_tape
+        """The whole update of one seed (loop) or of all (vmap), written into the state, as one compiled function."""
 
         def update(state: _State, rate: Tensor, batch: Any) -> tuple[tuple[Any, ...], Metrics]:
             weights, moments, _, t, alive, corrections = state
-            gradients, metrics = differentiate(lambda views: loss(views, *batch), self._views(weights))
+            gradients, metrics = by_transform(lambda views: loss(views, *batch), self._views(weights))
             gradient = self.layout.join(gradients)
             norm = gradient.norm()
             if self.clip is not None:
@@ -212,17 +212,12 @@ class Replicas:
             return metrics
 
         def together(state: _State, rate: Tensor, batch: Any) -> Metrics:
-            given = (state, batch)
-            if len(self.seeds) == 1:  # doubled, so that its sums are taken as in company
-                given = trees.map(lambda leaf: torch.cat([leaf, leaf]), given)
-            new, metrics = vmap(update, in_dims=(0, None, 0))(given[0], rate, given[1])
-            new, metrics = trees.map(lambda leaf: leaf[: len(self.seeds)], (new, metrics))
+            updated = vmap(lambda state, batch: update(state, rate, batch))
+            new, metrics = eager.in_company(updated, len(self.seeds), (state, batch))
             _overwrite(state, new)
             return dict(metrics)
 
         function = together if self.path == "vmap" else alone
-        if not self.compiled:
-            return function
         options: dict[str, Any] = {"cpp_wrapper": True} if self.device.type == "cpu" else {}
         torch._dynamo.config.recompile_limit = FORMS
         compiled: Callable[..., Any] = torch.compile(function, dynamic=False, options=options)
