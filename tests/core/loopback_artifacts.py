@@ -7,6 +7,13 @@ def answer(server: Any, query: str, values: dict[str, Any]) -> dict[str, Any] | 
     """What it says to a question about artifacts; None when the question is another one."""
     if "query ArtifactType" in query:
         return {"project": {"artifact": None}}
+    if "query ArtifactMembershipByName" in query:
+        return {"project": {"artifactCollectionMembership": membership(server, values["name"])}}
+    if "query FetchArtifactManifest" in query:
+        file = {"directUrl": f"{server.url}/manifest/{values['id']}"}
+        return {"artifact": {"currentManifest": {"file": file}}}
+    if "query GetArtifactMembershipFileUrls" in query:
+        return {"project": {"artifactCollection": contents(server, values["collection"], values["alias"])}}
     if "createArtifactManifest(" in query:
         return manifest(server, values)
     if "createArtifactFiles(" in query:
@@ -18,6 +25,51 @@ def answer(server: Any, query: str, values: dict[str, Any]) -> dict[str, Any] | 
         artifact["committed"] = 1 + sum("committed" in other for other in server.artifacts.values())
         return {"commitArtifact": {"artifact": {"id": artifact["id"], "digest": artifact["digest"]}}}
     return None
+
+
+def versions(server: Any, name: str) -> list[dict[str, Any]]:
+    """Of one artifact, in the order in which they were committed."""
+    whole = [each for each in server.artifacts.values() if each["name"] == name and "committed" in each]
+    return sorted(whole, key=lambda each: int(each["committed"]))
+
+
+def contents(server: Any, name: str, version: str) -> dict[str, Any]:
+    """Where the files of one version are."""
+    files = versions(server, name)[int(version.removeprefix("v"))]["files"]
+    edges = [
+        {"node": {"__typename": "File", "name": file, "directUrl": server.url + path}}
+        for file, path in files.items()
+    ]
+    page = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
+    found = {"files": {"pageInfo": page, "edges": edges}}
+    return {"__typename": "ArtifactSequence", "artifactMembership": found}
+
+
+def membership(server: Any, asked: str) -> dict[str, Any] | None:
+    """The newest version that has an alias, asked for as `name:alias`."""
+    name, _, alias = asked.partition(":")
+    found = [each for each in versions(server, name) if alias in each["aliases"]]
+    if not found:
+        return None
+    artifact = found[-1]
+    number = versions(server, name).index(artifact)
+    project = {"id": "p", "internalId": "p", "name": "lab", "entity": {"id": "e", "name": "me"}}
+    sequence = {"__typename": "ArtifactSequence", "name": name, "project": project}
+    aliases = [
+        {"__typename": "ArtifactAlias", "id": each, "alias": each, "artifactCollection": sequence}
+        for each in artifact["aliases"]
+    ]
+    whole = {
+        "__typename": "Artifact", "id": artifact["id"], "artifactSequence": sequence, "versionIndex": number,
+        "artifactType": {"name": artifact["type"]}, "description": None, "metadata": artifact["metadata"],
+        "ttlDurationSeconds": -2, "ttlIsInherited": False, "tags": [], "historyStep": None, "state": "COMMITTED",
+        "size": 1, "digest": artifact["digest"], "commitHash": "x", "fileCount": len(artifact["files"]),
+        "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z", "aliases": aliases,
+    }  # fmt: skip
+    return {
+        "__typename": "ArtifactCollectionMembership", "id": artifact["id"], "versionIndex": number,
+        "createdAt": "2026-01-01T00:00:00Z", "aliases": aliases, "artifactCollection": sequence, "artifact": whole,
+    }  # fmt: skip
 
 
 def created(server: Any, told: dict[str, Any]) -> dict[str, Any]:

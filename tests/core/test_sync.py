@@ -17,6 +17,7 @@ from core.errors import UserError
 from core.run_folder import load
 from core.sync import sync
 from core.tracking import Group
+from tests.core.loopback_artifacts import versions
 from tests.core.loopback_wandb import Server, serving
 from tests.core.recorded import (
     OFF,
@@ -100,12 +101,6 @@ def trained(made: Group, start: int, stop: int) -> None:
         made.table(step, "episodes", [{"return": np.array([float(step)])}] * len(made.seeds))
         states = [{"agent": {"net": np.full(5, step), "replay": np.zeros(9)}}] * len(made.seeds)
         made.checkpoint(step, states, best=step == 1)
-
-
-def versions(server: Server, name: str) -> list[dict[str, Any]]:
-    """Of one artifact, in the order in which they were committed."""
-    whole = [artifact for artifact in server.artifacts.values() if artifact["name"] == name]
-    return sorted(whole, key=lambda artifact: int(artifact["committed"]))
 
 
 def weights(server: Server, version: dict[str, Any], folder: Path) -> list[float]:
