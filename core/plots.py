@@ -107,6 +107,7 @@ def curves(contest: Contest, of: dict[str, str]) -> Figure:
         axes.axhline(contest.threshold, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
         place = {"xy": (0.015, contest.threshold), "xycoords": ("axes fraction", "data")}
         beside = {"xytext": (0, 2), "textcoords": "offset points", "color": GREY, "fontsize": 7}
+        beside["bbox"] = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.4}
         axes.annotate(f"bar {number(contest.threshold)}", **place, **beside)  # type: ignore[arg-type]
     _steps(axes, contest.axis)
     axes.set(title=contest.task, ylabel=contest.metric)

@@ -119,9 +119,10 @@ def test_no_winner_with_few_or_failed_seeds_or_by_chance(tmp_path: Path) -> None
     assert said("few", [9, 9, 9], [1, 1, 1, 1, 1]).startswith("No winner is named with fewer than 5 seeds")
     assert said("lost", [9] * 5, [1] * 5, "failed").startswith("No winner is named: 1 seeds of high failed")
     assert said("won", [9] * 5, [1] * 5).startswith("high is better")
-    drawn = said("drawn", [1, 2, 3, 4, 5.1], [1, 2, 3, 4, 5])
+    drawn = said("drawn", [3, 4, 5, 6, 7], [2, 3, 4, 5, 8])
     assert drawn.startswith("No difference shown: ")
     assert "includes ½" in drawn
+    assert "a run of high scores above one of low" in drawn
 
 
 def test_different_lengths_are_said(tmp_path: Path) -> None:
