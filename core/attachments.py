@@ -59,10 +59,11 @@ def entries(
 
 def _pictures(name: str, value: Value, step: float, files: Path, media: Path) -> Iterator[dict[str, Any]]:
     several = value.get("filenames")
-    for path in several if isinstance(several, list) else [value.get("path")]:
+    for number, path in enumerate(several if isinstance(several, list) else [value.get("path")], 1):
         if file := _copied(path, f"{slug(name)}-{step:g}", files, media):
             film = file.endswith((".mp4", ".webm"))
-            yield {"kind": "video" if film else "image", "name": name, "file": file}
+            called = name if number == 1 else f"{name} {number}"
+            yield {"kind": "video" if film else "image", "name": called, "file": file}
 
 
 def _copied(path: object, stem: str, files: Path, media: Path) -> str:

@@ -186,11 +186,17 @@ def renamed(metrics: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
         if ours in metrics or ours in found.values():
             continue
         for other in others:
-            fits = [m for m in metrics if m == other or ("/" in other and m.endswith("/" + other))]
+            fits = [
+                m for m in metrics if _fits(m.replace(".", "/"), other)
+            ]  # W&B joins {"val": {"acc": …}} by a dot
             if fits:
                 found.setdefault(fits[0], ours)
                 break
     return found
+
+
+def _fits(metric: str, other: str) -> bool:
+    return metric == other or ("/" in other and metric.endswith("/" + other))
 
 
 def settled(config: Mapping[str, Any], id: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -335,6 +335,20 @@ def test_media_come_only_from_the_runs_own_folder(tmp_path: Path, path: str) -> 
     assert record.run["imported"]["left_out"] == {"image-file": 1}
 
 
+def test_several_pictures_of_one_row_are_told_apart(tmp_path: Path) -> None:
+    record = w.row(0, loss=1)
+    for key, value in {"_type": "images/separated", "filenames": ["a.png", "b.png"]}.items():
+        record.history.item.add(nested_key=["samples", key], value_json=json.dumps(value))
+    own = w.write(tmp_path, [w.run(), record]).parent
+    for name in ("a", "b"):
+        (own / "files" / f"{name}.png").write_bytes(PNG + name.encode())
+    (run,) = take(tmp_path, "--root", tmp_path / "runs")
+    index = lines(run.path / "media" / "index.jsonl")
+    assert [(entry["name"], (run.path / entry["file"]).read_bytes()[-1:]) for entry in index] == [
+        ("samples", b"a"), ("samples 2", b"b")
+    ]  # fmt: skip
+
+
 def test_names_of_other_people_stay_inside_the_runs_folder(tmp_path: Path) -> None:
     config = {"algo": "../../../etc", "env_id": "..", "seed": 2}
     own = w.write(

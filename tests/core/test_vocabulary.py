@@ -69,6 +69,7 @@ def test_metrics_get_our_name_where_it_is_free() -> None:
     }
     assert renamed({"PPO_1/rollout/ep_rew_mean"}, {}) == {"PPO_1/rollout/ep_rew_mean": "episode/return"}
     assert renamed({"val/acc", "test/acc", "loss"}, {}) == {"val/acc": "eval/accuracy", "loss": "train/loss"}
+    assert renamed({"val.acc", "val.loss"}, {}) == {"val.acc": "eval/accuracy", "val.loss": "eval/loss"}
     assert renamed({"val_loss", "eval/loss"}, {}) == {}
     assert renamed({"my_loss", "myloss"}, {}) == {}
     assert renamed({"score", "eval/mean_reward"}, {"score": "eval/return", "no": "x"}) == {
