@@ -123,7 +123,9 @@ class Across:
         if min(least.values()) < ENOUGH:
             return f"No winner is named with fewer than {ENOUGH} seeds on a task: {facts}."
         if lost := self.failed[best]:
-            return f"No winner is named: {lost} seeds of {best} failed and are not in its scores: {facts}."
+            return (
+                f"No winner is named, since failed seeds of {best} ({lost}) are not in its scores: {facts}."
+            )
         if chance.low > 0.5:
             return f"{best} is better than {second} more often than not: {facts}.{warning}"
         return f"No difference shown: {facts}, which includes ½.{warning}"

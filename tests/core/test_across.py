@@ -117,7 +117,9 @@ def test_no_winner_with_few_or_failed_seeds_or_by_chance(tmp_path: Path) -> None
         ).verdict
 
     assert said("few", [9, 9, 9], [1, 1, 1, 1, 1]).startswith("No winner is named with fewer than 5 seeds")
-    assert said("lost", [9] * 5, [1] * 5, "failed").startswith("No winner is named: 1 seeds of high failed")
+    assert said("lost", [9] * 5, [1] * 5, "failed").startswith(
+        "No winner is named, since failed seeds of high (1)"
+    )
     assert said("won", [9] * 5, [1] * 5).startswith("high is better")
     drawn = said("drawn", [3, 4, 5, 6, 7], [2, 3, 4, 5, 8])
     assert drawn.startswith("No difference shown: ")
