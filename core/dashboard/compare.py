@@ -45,6 +45,13 @@ def layout(query: str, watch: Watch) -> Component:
 
 def register(app: Dash, watch: Watch) -> None:
     """The page's callbacks."""
+    _in_the_browser(app)
+    _choosing(app)
+    _offering(app, watch)
+    _answering(app, watch)
+
+
+def _in_the_browser(app: Dash) -> None:
     app.clientside_callback(
         ClientsideFunction("compare", "copy"),
         Output("compare-copy", "children"),
@@ -57,6 +64,10 @@ def register(app: Dash, watch: Watch) -> None:
         Output(choices.SMOOTHING, "children"),
         Input(control_id("smoothing"), "value"),
     )
+
+
+def _choosing(app: Dash) -> None:
+    """From the controls to the view."""
 
     @app.callback(
         output=Output("query", "data", allow_duplicate=True),
@@ -80,6 +91,10 @@ def register(app: Dash, watch: Watch) -> None:
             return no_update
         return to_query(choices.toggled(from_query(Shown, query), str(pressed["label"])))
 
+
+def _offering(app: Dash, watch: Watch) -> None:
+    """From the runs to the options of the controls; a menu that is open stays as it is while they are the same."""
+
     @app.callback(
         output=[Output(control_id(name), "options") for name in OFFERED],
         inputs=[Input("version", "data"), Input("query", "data")],
@@ -92,6 +107,10 @@ def register(app: Dash, watch: Watch) -> None:
             no_update if offered[name] == old else offered[name]
             for name, old in zip(OFFERED, known, strict=True)
         ]
+
+
+def _answering(app: Dash, watch: Watch) -> None:
+    """From the view and the runs to figures, verdicts and tables: only those that changed."""
 
     @app.callback(
         output={

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from core.comparison import Contest
+from core.coverage import caution
 from core.curves import Curves
 from core.dashboard.lines import Line, Points, Style, axis_of, shared_wall
 from core.figures import bands, bar, nulls
@@ -24,6 +25,7 @@ LEGEND = {
     "itemclick": False,
     "itemdoubleclick": False,
 }
+NOTHING = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False, "font": {"size": 14}}
 MOST_NAMES = 16  # in a legend; more would leave no room for the lines, and the chips tell them too
 LONGEST = 60  # letters of a name in a legend
 SAID = {  # of a point with an interval, and of one without
@@ -47,12 +49,7 @@ def figure(
     log_y = floor is not None
     data = [trace for line in lines for trace in _traces(line, floor, *colours[line.entry.label])]
     axis = axis_of(contest, style.x)
-    shapes, words = bar(contest.threshold) if contest.threshold is not None else ([], [])
-    if log_y and contest.threshold is not None:  # a shape stands by its value, an annotation by its logarithm
-        shown = contest.threshold > 0
-        shapes, words = (
-            (shapes, [{**w, "y": np.log10(contest.threshold)} for w in words]) if shown else ([], [])
-        )
+    shapes, words = _marks(contest, lines, log_y)
     layout = {
         "template": template,
         "margin": {"l": 64, "r": 24 if contest.threshold is None else 80, "t": 12, "b": 52},
@@ -63,11 +60,13 @@ def figure(
         "xaxis": {
             "title": {"text": TITLES.get(axis, axis), "standoff": 8},
             **_scale(style.log_x, [line.centre.steps for line in lines]),
+            "tickformat": ",.6~r" if axis == "seconds" else "~s",
             "hoverformat": ",.6~g",
         },
         "yaxis": {
             "title": {"text": escape(contest.metric)},
             **_scale(log_y, [line.centre.mean for line in lines]),
+            "tickformat": ",.6~r",
             "zeroline": False,
         },
         "shapes": shapes,
@@ -75,6 +74,18 @@ def figure(
         "uirevision": f"{contest.task}|{contest.metric}|{axis}|{style.log_x}|{log_y}",
     }
     return {"data": data, "layout": layout}
+
+
+def _marks(contest: Contest, lines: Sequence[Line], log_y: bool) -> tuple[list[Any], list[Any]]:
+    """The threshold as a line with its number; where there is nothing to draw, the words that say so."""
+    if not any(np.isfinite(line.centre.mean).any() for line in lines):
+        return [], [{**NOTHING, "text": f"no values of {escape(_short(contest.metric))}"}]
+    if contest.threshold is None or (log_y and contest.threshold <= 0):
+        return [], []
+    shapes, words = bar(contest.threshold)
+    if log_y:  # a shape stands by its value, an annotation by its logarithm
+        words = [{**word, "y": np.log10(contest.threshold)} for word in words]
+    return shapes, words
 
 
 def legend_height(labels: Sequence[str], narrow: bool) -> int:
@@ -87,10 +98,10 @@ def legend_height(labels: Sequence[str], narrow: bool) -> int:
 def _scale(log: bool, values: Sequence[Floats]) -> dict[str, Any]:
     """A linear or logarithmic axis; over a decade and more its ticks are at 1, 2 and 5, further at 1 alone."""
     if not log:
-        return {"type": "linear", "tickformat": "~s"}
+        return {"type": "linear"}
     above = [found for each in values if len(found := each[each > 0])]
     decades = np.log10(max(map(np.max, above)) / min(map(np.min, above))) if above else 0.0
-    return {"type": "log", "tickformat": "~s", "dtick": 1 if decades > 4 else "D2" if decades >= 1 else None}
+    return {"type": "log", "dtick": 1 if decades > 4 else "D2" if decades >= 1 else None}
 
 
 def _traces(line: Line, floor: float | None, colour: str, dash: str) -> list[dict[str, Any]]:
@@ -107,7 +118,7 @@ def _traces(line: Line, floor: float | None, colour: str, dash: str) -> list[dic
         ink = {"line": {"color": colour, "width": 1}, "opacity": 0.4, "mode": "lines"}
         drawn.append({**common, **_joined(line.seeds, bool(floor)), **ink})
     if line.raw is not None:
-        ink = {"line": {"color": colour, "width": 1}, "opacity": 0.3, "mode": "lines"}
+        ink = {"line": {"color": colour, "width": 1}, "opacity": 0.45, "mode": "lines"}
         drawn.append({**common, "x": line.raw.steps.tolist(), "y": _shown(line.raw.mean, bool(floor)), **ink})
     if line.lost:
         cross = {"symbol": "x", "size": 9, "color": colour}
@@ -155,6 +166,9 @@ def notes(contest: Contest, lines: Sequence[Line], style: Style) -> list[str]:
         said.append(
             "Seeds trained together in one process share one wall: their seconds are those of all of them."
         )
+    least = min((int(n) for line in lines if (n := line.centre.seeds.max(initial=0)) > 1), default=0)
+    if style.statistic == "iqm" and least and (warning := caution("iqm", least, "the band of an IQM")):
+        said.append(warning)
     marked = sum(len(line.lost) for line in lines)
     if unmarked := sum(line.entry.status[s] for line in lines for s in ("failed", "crashed")) - marked:
         said.append(f"{_many(unmarked, 'run')} failed before the first value: no cross is drawn.")
