@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,8 @@ from core import config as settings_file
 from core import side_by_side
 from core.cells import TIERS, Row, Suite, judged, kept
 from core.errors import UserError, nearest
+from core.jsonl import as_float
+from core.outlook import outlook
 from core.tables import between, markdown, write_between
 
 HEADER = ("cell", "what", "tier", "steps", "mean [95 % Student]", "every seed", "mark", "reached", "published",
@@ -38,9 +41,11 @@ def main(suite: Suite, argv: Sequence[str]) -> int:
     options: Options = settings_file.parse([Options], argv, prog=f"lab bench {suite.name}").values[0]
     root = Path(options.root or f"runs/bench/{suite.name}")
     names = chosen(suite, options.tier, options.only)
-    if options.out:
-        between(Path(options.out), f"bench {suite.name}")  # or it is refused when all is made
-    status = 0 if options.draw else make(suite, names, options.tier, root, options.jobs)
+    standing = (
+        between(Path(options.out), f"bench {suite.name}") if options.out else ""
+    )  # or refused when all is made
+    took = minutes_of(standing, options.tier)
+    status = 0 if options.draw else make(suite, names, options.tier, root, options.jobs, took)
     rows = {name: found for name in suite.cells if (found := best(suite, name, root))}
     if not rows:
         raise UserError(f"nothing is finished in {root}; leave --draw out to make it")
@@ -68,19 +73,29 @@ def chosen(suite: Suite, tier: str, only: Sequence[str]) -> list[str]:
     return [name for name, cell in suite.cells.items() if tier in cell.tiers and (not only or name in only)]
 
 
-def make(suite: Suite, names: Sequence[str], tier: str, root: Path, jobs: int) -> int:
-    """Make the cells that are not finished, each in a process of its own; 1 when one could not be made."""
+def make(
+    suite: Suite,
+    names: Sequence[str],
+    tier: str,
+    root: Path,
+    jobs: int,
+    took: Mapping[str, float] | None = None,
+) -> int:
+    """Make the cells that are not finished, each in a process of its own; 1 when one could not be made.
+
+    Args:
+        took: minutes that cells took where they were made before, to tell how long it will be.
+    """
     if jobs < 1:
         raise UserError(f"--jobs is {jobs}; it must be at least 1")
-    commands = {}
-    for name in names:
-        if kept(suite, name, tier, root):
-            continue
-        if why := suite.cells[name].absent():
-            print(f"{name} is passed over: {why}", flush=True)
-            continue
-        commands[name] = [sys.executable, "-m", "core.making", suite.place, name, tier, str(root)]
-    found = side_by_side.run(commands, jobs)
+    missing = [name for name in names if not kept(suite, name, tier, root)]
+    passed = {name: why for name in missing if (why := suite.cells[name].absent())}
+    missing = [name for name in missing if name not in passed]
+    print(outlook(suite, names, missing, tier, root, jobs, took or {}), flush=True)
+    for name, why in passed.items():
+        print(f"{name} is passed over: {why}", flush=True)
+    command = [sys.executable, "-m", "core.making", suite.place]
+    found = side_by_side.run({name: [*command, name, tier, str(root)] for name in missing}, jobs)
     for name, status in found.items():
         if status:
             print(f"{name} was not made (exit status {status}); the same command tries again", flush=True)
@@ -126,17 +141,33 @@ def columns(rows: Sequence[Row], header: Sequence[str]) -> str:
 
 def draw(suite: Suite, rows: Mapping[str, Sequence[Row]], standing: str = "") -> str:
     """The suite's table; what a standing one says of a cell stays unless ours is of the same tier or a higher one."""
-    before: dict[str, list[list[str]]] = {}
-    for line in standing.splitlines()[2:]:
-        words = [word.strip().replace("\\|", "|") for word in re.split(r"(?<!\\)\|", line)[1:-1]]
-        if len(words) == len(HEADER):
-            before.setdefault(words[0], []).append(words)
+    before = lines_of(standing)
     lines: list[list[str]] = []
     for name in suite.cells:
         ours = [[words_of(row)[column] for column in HEADER] for row in rows.get(name, ())]
         higher = max((ours, before.get(name, [])), key=_height)  # of equals the first
         lines += higher
     return markdown(HEADER, lines)
+
+
+def lines_of(standing: str) -> dict[str, list[list[str]]]:
+    """A table as ``draw`` made it: cell to the words of its lines."""
+    found: dict[str, list[list[str]]] = {}
+    for line in standing.splitlines()[2:]:
+        words = [word.strip().replace("\\|", "|") for word in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if len(words) == len(HEADER):
+            found.setdefault(words[0], []).append(words)
+    return found
+
+
+def minutes_of(standing: str, tier: str) -> dict[str, float]:
+    """The minutes a table says of the cells of that tier."""
+    took = {}
+    for name, lines in lines_of(standing).items():
+        row = dict(zip(HEADER, lines[0], strict=True))
+        if row["tier"] == tier and isfinite(minutes := as_float(row["minutes"])):
+            took[name] = minutes
+    return took
 
 
 def _height(lines: list[list[str]]) -> int:

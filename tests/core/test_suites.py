@@ -13,7 +13,10 @@ import pytest
 from core import suites
 from core.cells import judged, keep, records
 from core.errors import UserError
+from core.outlook import outlook
+from core.tables import between
 from tests.core.cells_by_hand import SUITE
+from tests.core.run_folders import write_run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = "<!-- bench by-hand -->\n<!-- end -->\n"
@@ -90,6 +93,58 @@ def test_what_was_interrupted_goes_on(tmp_path: Path) -> None:
     runs = records(tmp_path / "smoke" / "long")
     assert [(run.status, len(run.run["resumed"])) for run in runs] == [("finished", 1)] * 2
     assert judged(SUITE, "long", "smoke", tmp_path)[0]["steps"] == 20_000
+
+
+# --- what is missing
+
+
+def first_line(capfd: pytest.CaptureFixture[str]) -> str:
+    return capfd.readouterr().out.splitlines()[0]
+
+
+def test_the_first_line_says_what_is_missing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert lab_bench(tmp_path, "--only", "calls", "absent") == 0
+    assert first_line(capfd) == (
+        "by-hand, tier smoke: 1 of 2 cells are missing (calls); how long they take is not known before one is made"
+    )
+    assert lab_bench(tmp_path, "--only", "calls") == 0
+    assert first_line(capfd) == "by-hand, tier smoke: nothing is missing"
+
+
+def test_how_long_it_takes_is_told_by_what_was_made_and_what_is_begun(tmp_path: Path) -> None:
+    def line(jobs: int, elsewhere: dict[str, float]) -> str:
+        names = ["lake", "long", "calls"]
+        return outlook(SUITE, names, ["lake", "long"], "table", tmp_path, jobs, elsewhere).split("; ")[1]
+
+    command = SUITE.cells["calls"].command("table")
+    keep(tmp_path / "table" / "calls.json", command, [{"what": "x", "scores": [1], "minutes": 6.0}])
+    # Both are guessed by the one that was made: 6 minutes each.
+    assert line(1, {}) == "about 12 min 00 s with --jobs 1, going by what was made before"
+    assert line(2, {}) == "about 6 min 00 s with --jobs 2, going by what was made before"
+    # Of the same algorithm one took 2 minutes, so the other is guessed to take as long.
+    assert line(1, {"long": 2.0}) == "about 4 min 00 s with --jobs 1, going by what was made before"
+    # A page says 30 and 10 minutes of them: two at a time take as long as the longer one.
+    took = {"lake": 30.0, "long": 10.0}
+    assert line(1, took) == "about 40 min 00 s with --jobs 1, going by what they took before"
+    assert line(2, took) == "about 30 min 00 s with --jobs 2, going by what they took before"
+    write_run(tmp_path / "table", group="lake", status="stopped", seconds=1_500.0)  # 25 of the 30 are spent
+    assert line(1, took) == "about 15 min 00 s with --jobs 1, going by what they took before"
+
+
+def test_the_minutes_of_the_page_count_where_they_are_of_the_same_tier(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    page, made = tmp_path / "page.md", tmp_path / "made"
+    page.write_text(PAGE)
+    row = {"what": "x | y", "scores": [1], "minutes": 9.0}
+    keep(made / "smoke" / "calls.json", SUITE.cells["calls"].command("smoke"), [row])
+    assert lab_bench(made, "--draw", "--out", str(page)) == 0
+    assert suites.minutes_of(between(page, "bench by-hand"), "table") == {}
+    capfd.readouterr()
+    assert lab_bench(tmp_path / "new", "--only", "calls", "--out", str(page)) == 0
+    assert first_line(capfd).endswith(
+        "(calls); about 9 min 00 s with --jobs 2, going by what they took before"
+    )
 
 
 # --- the table
