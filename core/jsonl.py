@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+PIECE = 1 << 16  # bytes looked at together: what a processor keeps near
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -80,8 +81,14 @@ def _regular(raw: bytes) -> int | None:
     if b"\\" in raw or not (raw.startswith(b"{") and raw.endswith(b"}\n")):
         return None
     letters = np.frombuffer(raw, np.uint8)
-    ends = np.flatnonzero(letters == ord("\n"))
-    opened, closed = (np.count_nonzero(letters == ord(bracket)) for bracket in "{}")
+    opened = closed = 0
+    found = []
+    for start in range(0, len(raw), PIECE):
+        piece = letters[start : start + PIECE]
+        opened += int(np.count_nonzero(piece == ord("{")))
+        closed += int(np.count_nonzero(piece == ord("}")))
+        found.append(np.flatnonzero(piece == ord("\n")) + start)
+    ends = np.concatenate(found)
     flat = opened == closed == len(ends)  # so none inside another
     whole = (letters[ends - 1] == ord("}")).all() and (letters[ends[:-1] + 1] == ord("{")).all()
     return len(ends) if flat and whole else None

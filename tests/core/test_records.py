@@ -219,6 +219,8 @@ def test_summary_half_written(tmp_path: Path) -> None:
         '{"env_step": 1, "a": 1}\n{"env_step": 2, "a": null}\n{"env_step": 3, "a": [4, 5]}\n',
         '{"env_step": 1, "a": 1}\n{"env_step": 2, "a": 2.7',
         '{"env_step": 1, "a": 12\n{"env_step": 2, "a": 3}\n',
+        '{"env_step": 1, "a": 12\n{"env_step": 2, "a": 3}}\n',
+        '{"env_step": 1, "a": 12}{\n"env_step": 2, "a": 3}\n',
         '{"env_step": 1, "a{"env_step": 2, "a": 3}\n{"env_step": 3, "a": 4}\n',
         '{"env_step": 1, "b": {"a": 7}}\n{"env_step": 2, "a": 3}\n',
         '{"env_step": 1, "b": {"a": 7}, "c": 1}\n',
