@@ -104,6 +104,12 @@ def draw(layer: nn.Module, name: str, gain: float | None = None, blocks: int = 1
             bias.zero_()
 
 
+def transformed() -> bool:
+    """Inside vmap, a function transform or a compilation: where values cannot be looked at."""
+    level = torch._C._functorch.maybe_current_level()
+    return level is not None or torch.compiler.is_compiling()
+
+
 class Linear(nn.Linear):
     """y = x Wᵀ + b, also for stacked weights [S, out, in], bias [S, out] and x [S, …, in]."""
 

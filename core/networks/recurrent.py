@@ -1,72 +1,42 @@
-"""Recurrent cells out of linear maps, so that they stack over seeds like any other network.
+"""Recurrent networks out of linear maps, so that they stack over seeds like any other; CELLS names them all.
 
-`nn.LSTM` learns faster on long CPU sequences, but has no rule for batching over seeds, cannot forget in the
-middle of a sequence, and costs three times as much for a single step.
+A cell read step by step and torch's own layer give the same numbers. The layer learns faster on the CPU, but has no
+rule for batching over seeds, and costs three times as much for a single step: `unroll` chooses by what it is given.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.networks.net import Linear, Memory, Net, draw
-
-
-def forget(state: Memory, start: Tensor | None) -> Memory:
-    """The state with zeros where a new sequence begins: start [B] bool, leaves [B, H]; None begins none."""
-    if start is None:
-        return state
-    return tuple(
-        forget(leaf, start) if isinstance(leaf, tuple) else torch.where(start.unsqueeze(-1), 0.0, leaf)
-        for leaf in state
-    )
+from core.networks.cell import SHUT, Cell
+from core.networks.net import Linear, Memory, draw, pick
+from core.networks.peephole import ABLATIONS, PeepholeLSTM
 
 
-class Cell(Net):
-    """What the cells share; each says how its state moves on (`advance`). The output is its first tensor.
+class RNN(Cell):
+    """The plain recurrent network (Elman 1990): h' = tanh(W x + U h + b); state (h,).
 
     Args:
-        inputs: features of x.
-        width: features of the output, H.
-        initialise: a key of INITIALISERS, for each gate's matrices apart, gain 1; biases are zero.
+        activation: "tanh" or "relu".
     """
 
-    stacks = True
-    gates: int  # blocks of the weights
-    tensors: int  # in the state
-    recurrent_bias = False
+    gates, tensors = 1, 1
 
-    def __init__(self, inputs: int, width: int, initialise: str = "orthogonal") -> None:
-        super().__init__()
-        self.width = width
-        self.input = Linear(inputs, self.gates * width)
-        self.recurrent = Linear(width, self.gates * width, bias=self.recurrent_bias)
-        for layer in (self.input, self.recurrent):
-            draw(layer, initialise, 1.0, self.gates)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+    def __init__(
+        self,
+        inputs: int,
+        width: int,
+        initialise: str = "orthogonal",
+        initialise_recurrent: str | None = None,
+        activation: str = "tanh",
+    ) -> None:
+        super().__init__(inputs, width, initialise, initialise_recurrent)
+        self.activation, self.kernel = pick(RNN_ACTIVATIONS, activation, "activation")
 
     def advance(self, fed: Tensor, state: Memory) -> tuple[Tensor, ...]:
-        """The next state, from what the input feeds to the gates [B, gates·H] and the state before."""
-        raise NotImplementedError
-
-    def init_state(self, *batch: int) -> Memory:
-        """Zeros [*batch, H]."""
-        return tuple(self.recurrent.weight.new_zeros(*batch, self.width) for _ in range(self.tensors))
-
-    def step(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, Memory]:
-        after = self.advance(self.input(x), forget(state or self.init_state(*x.shape[:-1]), start))
-        return after[0], after
-
-    def unroll(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, Memory]:
-        state, outputs = state or self.init_state(*x.shape[:-2]), []
-        # The inputs of all steps pass their matrix at once; only the recurrence must wait.
-        for t, fed in enumerate(self.input(x).unbind(-2)):
-            state = after = self.advance(fed, forget(state, None if start is None else start[..., t]))
-            outputs.append(after[0])
-        return torch.stack(outputs, -2), state
-
-    def forward(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, Memory]:
-        """The same as `unroll`."""
-        return self.unroll(x, state, start)
+        return (self.activation(fed + self.recurrent(state[0])),)
 
 
 class LSTM(Cell):
@@ -79,11 +49,17 @@ class LSTM(Cell):
     """
 
     gates, tensors = 4, 2
+    kernel = torch.lstm
 
     def __init__(
-        self, inputs: int, width: int, initialise: str = "orthogonal", forget_bias: float = 1.0
+        self,
+        inputs: int,
+        width: int,
+        initialise: str = "orthogonal",
+        forget_bias: float = 1.0,
+        initialise_recurrent: str | None = None,
     ) -> None:
-        super().__init__(inputs, width, initialise)
+        super().__init__(inputs, width, initialise, initialise_recurrent)
         with torch.no_grad():
             self.input.bias[width : 2 * width] = forget_bias
 
@@ -93,20 +69,74 @@ class LSTM(Cell):
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
 
+    def frozen(self, x: Tensor, weight: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+        """At padding the new feature is 1: i = σ(−∞) = 0 and f = σ(∞) = 1, so that c' = c, to the last bit."""
+        column = weight.new_zeros(len(weight), 1)
+        column[: self.width], column[self.width : 2 * self.width] = -SHUT, SHUT
+        padding = (~inside).to(x.dtype).unsqueeze(-1)
+        return torch.cat([x, padding], -1), torch.cat([weight, column], -1)
+
 
 class GRU(Cell):
-    """Gated recurrent unit (Cho et al. 2014) as in cuDNN: r acts after the matrix, z keeps; state (h,).
+    """Gated recurrent unit (Cho et al. 2014); state (h,). It is written in two ways that no weights make equal.
 
-    r, z = σ(W x + U h + b);  n = tanh(W_n x + r (U_n h + b_n));  h' = (1 − z) n + z h.
+    r, z = σ(W x + U h + b), in the order r, z, n, and h̃ with the reset
+        "before": h̃ = tanh(W_n x + U_n (r ⊙ h) + b_n), the paper's;
+        "after":  h̃ = tanh(W_n x + b_n + r ⊙ (U_n h + b'_n)), cuDNN's and PyTorch's.
+    And z is the share of what is
+        "new": h' = (1 − z) h + z h̃;
+        "old": h' = z h + (1 − z) h̃, which is "new" with z's weights negated.
+
+    Args:
+        reset: "before" or "after" the product with the recurrent matrix.
+        share: "new" or "old"; None for the one that goes with it: "new" before, "old" after.
     """
 
-    gates, tensors, recurrent_bias = 3, 1, True
+    gates, tensors = 3, 1
+    kernel = torch.gru
+
+    def __init__(
+        self,
+        inputs: int,
+        width: int,
+        initialise: str = "orthogonal",
+        initialise_recurrent: str | None = None,
+        reset: str = "after",
+        share: str | None = None,
+    ) -> None:
+        before = pick({"before": True, "after": False}, reset, "reset")
+        self.new = pick({"new": True, "old": False}, share or ("new" if before else "old"), "share")
+        self.before, self.recurrent_bias = before, not before
+        self.recurrent_gates = 2 if before else 3
+        super().__init__(inputs, width, initialise, initialise_recurrent)
+        if before:
+            self.candidate = Linear(width, width, bias=False)
+            draw(self.candidate, initialise_recurrent or initialise, 1.0)
+
+    def suits(self, x: Tensor) -> bool:
+        return not self.before and not self.new and super().suits(x)
 
     def advance(self, fed: Tensor, state: Memory) -> tuple[Tensor, ...]:
         (h,) = state
-        (fr, fz, fn), (hr, hz, hn) = fed.chunk(3, -1), self.recurrent(h).chunk(3, -1)
+        (fr, fz, fn), (hr, hz, *hn) = fed.chunk(3, -1), self.recurrent(h).split(self.width, -1)
         r, z = torch.sigmoid(fr + hr), torch.sigmoid(fz + hz)
-        return ((1 - z) * torch.tanh(fn + r * hn) + z * h,)
+        n = torch.tanh(fn + (self.candidate(r * h) if self.before else r * hn[0]))
+        return ((1 - z) * h + z * n if self.new else (1 - z) * n + z * h,)
 
 
-CELLS: dict[str, type[Cell]] = {"lstm": LSTM, "gru": GRU}
+RNN_ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[..., object]]] = {
+    "tanh": (torch.tanh, torch.rnn_tanh),
+    "relu": (torch.relu, torch.rnn_relu),
+}
+
+CELLS: dict[str, Callable[..., Cell]] = {
+    "rnn": RNN,
+    "rnn-relu": partial(RNN, activation="relu"),
+    "lstm": LSTM,
+    "gru": GRU,
+    "gru-before": partial(GRU, reset="before"),
+    "peephole": PeepholeLSTM,
+    "peephole-full": partial(PeepholeLSTM, peephole="full"),
+    **{f"peephole-{name.lower()}": partial(PeepholeLSTM, ablate=(name,)) for name in ABLATIONS},
+}
+"""Name → how to make that cell from (inputs, width, …): each obeys `Net`, with stacked weights too."""

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
-from core.networks.recurrent import CELLS, GRU, LSTM, Cell, forget
+from core.networks.cell import Cell, forget
+from core.networks.recurrent import CELLS, GRU, LSTM
 
 BOTH = pytest.mark.parametrize("cell", [LSTM, GRU])
 F64 = torch.float64
@@ -151,5 +152,9 @@ def test_forget_goes_into_nested_states() -> None:
     assert forget(state, None) is state
 
 
-def test_table_of_cells() -> None:
-    assert {name: cell.__name__.lower() for name, cell in CELLS.items()} == {"lstm": "lstm", "gru": "gru"}
+def test_every_name_makes_a_cell() -> None:
+    assert {"rnn", "rnn-relu", "lstm", "gru", "gru-before", "peephole", "peephole-full", "peephole-cifg"} <= {*CELLS}
+    for make in CELLS.values():
+        y, state = make(3, 4).step(torch.zeros(2, 3))
+        assert y.shape == (2, 4)
+        assert all(leaf.shape == (2, 4) for leaf in state)
