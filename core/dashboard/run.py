@@ -18,7 +18,7 @@ from core.figures import COLOURS
 
 PATH = "/run"
 TITLE = "Run"
-CHART = {"type": "run-chart", "of": ALL}
+CHART, NAMES = {"type": "run-chart", "of": ALL}, {"type": "run-names", "of": ALL}
 
 
 def layout(query: str, watch: Watch) -> Component:
@@ -59,7 +59,7 @@ def _choices(app: Dash, watch: Watch) -> None:
         )  # fmt: skip
         if wanted.run != shown.run or wanted.media != shown.media:
             wanted = replace(wanted, at=shown.at if not shown.run else following.NEWEST)
-        return no_update if to_query(wanted) == query else to_query(wanted)
+        return no_update if to_query(wanted) == to_query(shown) else to_query(wanted)
 
     @app.callback(
         Output("run-choice", "options"),
@@ -76,6 +76,7 @@ def _charts(app: Dash, watch: Watch) -> None:
     @app.callback(
         Output("run-charts", "children"),
         Output(CHART, "figure"),
+        Output(NAMES, "children"),
         Output("run-charts-drawn", "data"),
         Input("version", "data"),
         Input("query", "data"),
@@ -85,21 +86,23 @@ def _charts(app: Dash, watch: Watch) -> None:
     )
     def draw(version: int, query: str, dark: bool | None, drawn: Any, there: list[dict[str, str]]) -> Any:
         shown = from_query(Shown, query)
-        nothing = [no_update] * len(there)
+        nothing = [no_update] * len(there), [no_update] * len(there)
         record = chosen(watch, shown.run)
         if record is None:
-            return look.empty(_nobody(watch, shown)), nothing, None
-        runs = siblings(watch, record.group) if shown.seeds == "all" else [record]
+            return look.empty(_nobody(watch, shown)), *nothing, None
+        group = siblings(watch, record.group)
+        runs = group if shown.seeds == "all" else [record]
         token = [[run.id, run.version] for run in runs] + [shown.find, bool(dark)]
         if token == drawn:
-            return no_update, nothing, no_update
-        figures = charts(record, runs, siblings(watch, record.group), shown.find, bool(dark))
+            return no_update, *nothing, no_update
+        figures = charts(record, runs, group, shown.find, bool(dark))
         if not figures:
             what = f"No metric is named {shown.find!r}." if shown.find.strip() else "No metrics yet."
-            return look.empty(what), nothing, token
+            return look.empty(what), *nothing, token
         if [of["of"] for of in there] == list(figures):
-            return no_update, list(figures.values()), token
-        return [_block(prefix, figure) for prefix, figure in figures.items()], nothing, token
+            drawings, names = zip(*figures.values(), strict=True)
+            return no_update, list(drawings), list(names), token
+        return [_block(prefix, *of) for prefix, of in figures.items()], *nothing, token
 
 
 def _nobody(watch: Watch, shown: Shown) -> str:
@@ -110,28 +113,34 @@ def _nobody(watch: Watch, shown: Shown) -> str:
 
 def charts(
     record: Live, runs: Sequence[Live], group: Sequence[Live], find: str, dark: bool
-) -> dict[str, dict[str, Any]]:
-    """prefix -> the figure of its metrics."""
+) -> dict[str, tuple[dict[str, Any], list[Component]]]:
+    """prefix -> the figure of its metrics, and their names over it."""
     seeds = {portrait.key(run): run.columns() for run in runs}
     metrics = {metric for series in seeds.values() for metric in series}
     ink = small_charts.colours([portrait.key(run) for run in group])
-    most = small_charts.points_each(len(metrics) * len(seeds))
+    most, template = small_charts.points_each(len(metrics) * len(seeds)), look.template(dark)
     return {
-        prefix: small_charts.figure(
-            of, seeds, ink, look.template(dark), record.axis, most=most, revision=record.group
+        prefix: (
+            small_charts.figure(of, seeds, ink, template, record.axis, most=most, revision=record.group),
+            small_charts.titles(of, seeds),
         )
         for prefix, of in small_charts.grouped(list(metrics), find).items()
     }
 
 
-def _block(prefix: str, figure: dict[str, Any]) -> Component:
+def _block(prefix: str, figure: dict[str, Any], names: list[Component]) -> Component:
     graph: Any = look.GRAPH
     drawn = dcc.Graph(
-        figure=figure, id={"type": "run-chart", "of": prefix}, config=graph, className="charts",
+        figure=figure, id={"type": "run-chart", "of": prefix}, config=graph,
         style={"height": f"{figure['layout']['height']}px"},
     )  # fmt: skip
-    columns = min(small_charts.ACROSS, sum(name.startswith("xaxis") for name in figure["layout"]))
-    return html.Div([html.H3(prefix), drawn], key=prefix, className=f"block across-{columns}")
+    named = html.Div(names, id={"type": "run-names", "of": prefix})
+    columns = min(small_charts.ACROSS, len(names))
+    return html.Div(
+        [html.H3(prefix), html.Div([drawn, named], className="charts")],
+        key=prefix,
+        className=f"block across-{columns}",
+    )
 
 
 def _gallery(app: Dash, watch: Watch, index: gallery.Indexes) -> None:

@@ -6,6 +6,8 @@ from html import escape
 from typing import Any
 
 import numpy as np
+from dash import html
+from dash.development.base_component import Component
 from numpy.typing import NDArray
 
 from core.dashboard.following import unit
@@ -24,6 +26,7 @@ LAST = ("time",)
 ALONE = "other"  # metrics without a prefix
 ACROSS = 3  # charts beside one another
 TALL, TITLE, GAP = 196, 30, 74  # pixels: a chart with its title and labels, the title, between two charts
+LEFT, RIGHT = 58, 14  # pixels beside the charts
 WIDE = 1160  # pixels the page gives a figure; wider ones only make the gaps wider
 LONGEST = 40  # letters of a metric's name over its chart
 
@@ -90,64 +93,67 @@ def figure(
     layout: dict[str, Any] = {
         "template": dict(template),
         "height": height,
-        "margin": {"l": 58, "r": 14, "t": 4, "b": 44, "autoexpand": False},
+        "margin": {"l": LEFT, "r": RIGHT, "t": 4, "b": 44, "autoexpand": False},
         "showlegend": False,
         "hovermode": "x unified",
         "uirevision": revision,
-        "annotations": [],
     }
     data: list[dict[str, Any]] = []
-    inner, plot = height - 48, WIDE * across / ACROSS - 72
+    inner = height - 48
     for k, metric in enumerate(metrics):
-        row, column = divmod(k, across)
-        wide = (plot - (across - 1) * GAP) / across
-        left = column * (wide + GAP) / plot
+        place, (left, right) = str(k + 1) if k else "", _across(k, across)
+        row = k // across
         top = 1 - (row * TALL + TITLE) / inner
         bottom = 1 - ((row + 1) * TALL - 36) / inner
-        place = str(k + 1) if k else ""
-        x_axis, y_axis = _axes(metric, place, (left, left + wide / plot), (max(bottom, 0.0), top), revision)
+        x_axis, y_axis = _axes(place, (left, right), (max(bottom, 0.0), top))
         if k + across >= len(metrics):
             x_axis["title"] = {"text": escape(unit(axis)), "standoff": 4, "font": {"size": 11}}
         layout[f"xaxis{place}"], layout[f"yaxis{place}"] = x_axis, y_axis
-        layout["annotations"] += _title(metric, seeds, left, left + wide / plot, top)
         data += _lines(metric, place, seeds, ink, most)
     return {"data": data, "layout": layout}
 
 
+def titles(metrics: Sequence[str], seeds: Seeds) -> list[Component]:
+    """Each metric's name over its chart and, for one seed, its newest value. No part of the figure: that is slow."""
+    across = min(ACROSS, len(metrics))
+    drawn: list[Component] = []
+    for k, metric in enumerate(metrics):
+        left, right = _across(k, across)
+        inside = f"(100% - {LEFT + RIGHT}px)"
+        style = {
+            "left": f"calc({LEFT}px + {inside} * {left:.5f})", "width": f"calc({inside} * {right - left:.5f})",
+            "top": f"{k // across * TALL + TITLE - 18}px",
+        }  # fmt: skip
+        values = [of[metric][1] for of in seeds.values() if metric in of and len(of[metric][1])]
+        newest = number(float(values[0][-1])) if len(seeds) == 1 and values else ""
+        words = [html.B(short(metric), title=metric), html.Span(newest)]
+        drawn.append(html.Div(words, className="chart-title", style=style))
+    return drawn
+
+
+def _across(k: int, across: int) -> tuple[float, float]:
+    """The domain of the k-th chart on its x-axis."""
+    plot = WIDE * across / ACROSS - LEFT - RIGHT
+    wide = (plot - (across - 1) * GAP) / across
+    left = k % across * (wide + GAP)
+    return left / plot, (left + wide) / plot
+
+
 def _axes(
-    metric: str, place: str, across: tuple[float, float], up: tuple[float, float], revision: str
+    place: str, across: tuple[float, float], up: tuple[float, float]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    common = {"tickfont": {"size": 11}, "automargin": False}
+    common = {"tickfont": {"size": 11}, "automargin": False, "nticks": 5}
     return (
-        {**common, "domain": across, "anchor": f"y{place}", "nticks": 5, "tickformat": "~s"},
+        {**common, "domain": across, "anchor": f"y{place}", "tickformat": "~s"},
         {
             **common,
             "domain": up,
             "anchor": f"x{place}",
-            "nticks": 5,
             "exponentformat": "e",
+            "minexponent": 5,
             "zeroline": False,
         },
     )
-
-
-def _title(metric: str, seeds: Seeds, left: float, right: float, top: float) -> list[dict[str, Any]]:
-    """The metric's name and, for one seed, its newest value."""
-    common = {
-        "xref": "paper",
-        "yref": "paper",
-        "y": top,
-        "yanchor": "bottom",
-        "showarrow": False,
-        "yshift": 4,
-    }
-    name = {**common, "x": left, "xanchor": "left", "text": f"<b>{escape(short(metric))}</b>"}
-    name |= {"font": {"size": 12}, "hovertext": escape(metric)}
-    values = [of[metric][1] for of in seeds.values() if metric in of and len(of[metric][1])]
-    if len(seeds) > 1 or not values:
-        return [name]
-    newest = {**common, "x": right, "xanchor": "right", "text": number(float(values[0][-1]))}
-    return [name, {**newest, "font": {"size": 12}}]
 
 
 def _lines(metric: str, place: str, seeds: Seeds, ink: Mapping[str, str], most: int) -> list[dict[str, Any]]:

@@ -165,7 +165,7 @@ def _choices(app: Dash, shelf: Shelf) -> None:
             wanted = replace(wanted, at=following.NEWEST, layer=0, table="")
         elif table and shown.table != table and (shown.table or _several(shelf, wanted.run)):
             wanted = replace(wanted, table=table, at=following.NEWEST, layer=0)
-        return no_update if to_query(wanted) == query else to_query(wanted)
+        return no_update if to_query(wanted) == to_query(shown) else to_query(wanted)
 
     @app.callback(Output("tables-run", "options"), Input("version", "data"), State("tables-run", "options"))
     def offer(version: int, offered: Any) -> Any:
@@ -294,6 +294,5 @@ def _course(course: dict[str, Any], record: Live, dark: bool, step: int) -> Comp
     ]
     graph: Any = look.GRAPH
     height = {"height": f"{drawn['layout']['height']}px"}
-    return dcc.Graph(
-        id="tables-course", figure=drawn, config=graph, style=height, className="charts across-2"
-    )
+    graph = dcc.Graph(id="tables-course", figure=drawn, config=graph, style=height)
+    return html.Div([graph, *small_charts.titles(list(course), seeds)], className="charts across-2")

@@ -71,9 +71,9 @@ def test_charts_do_not_overlap_and_names_are_literal() -> None:
     assert boxes[0][0][1] < boxes[1][0][0]
     assert boxes[3][1][1] < boxes[0][1][0]  # the second row is below the first
     assert figure["data"][0]["y"] == [1.0, None, 2.0]
-    titles = [note["text"] for note in layout["annotations"]]
-    assert titles[:2] == ["<b>loss/0</b>", "2"]
-    assert not any("<script" in title for title in titles)
+    named: Any = small_charts.titles(metrics, seeds)
+    assert [name.children[0].children for name in named] == [*metrics[:4], small_charts.short(metrics[4])]
+    assert named[0].children[1].children == "2"
     assert "title" not in layout["xaxis"]  # only the lowest of a column says what it is over
     assert layout["xaxis5"]["title"]["text"] == "steps"
 
@@ -294,7 +294,7 @@ def test_it_grows_while_the_run_does_and_leaves_its_reader_alone(
     picture(folder, 30)
     expect(page.locator("#run-at-told")).to_have_text("30 steps (3 of 3) · newest")
     expect(page.get_by_alt_text("samples after 30 steps")).to_be_visible()
-    expect(page.locator("#run-charts .annotation-text").nth(1)).to_have_text("7")
+    expect(page.locator("#run-charts .chart-title span")).to_have_text("7")
     assert page.evaluate("window.scrollY") == 300
 
     page.get_by_role("slider").fill("0")
@@ -322,7 +322,7 @@ def test_a_zoom_stays_when_points_come(tmp_path: Path, serve: Serve, page: Page)
     zoomed = page.evaluate(reach)
     with (folder / "metrics.jsonl").open("a") as rows:
         rows.write(json.dumps({"env_step": 900, "eval/return": 77.0}) + "\n")
-    expect(page.locator("#run-charts .annotation-text").nth(1)).to_have_text("77")
+    expect(page.locator("#run-charts .chart-title span")).to_have_text("77")
     assert page.evaluate(reach) == zoomed
 
 
