@@ -175,12 +175,7 @@ def main(argv: Sequence[str]) -> int:
     print(f"{options.root} at {url}{taken}; Ctrl-C ends it", flush=True)
     if options.open and _has_screen():
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        server.server_close()
+    server.serve_forever()  # until Ctrl-C
     return 0
 
 

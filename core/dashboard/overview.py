@@ -86,10 +86,8 @@ def register(app: Dash, watch: Watch) -> None:
         Input("version", "data"),
         Input("query", "data"),
         Input("overview-clock", "n_intervals"),
-        State("overview-algorithms", "options"),
-        State("overview-tasks", "options"),
     )
-    def draw(version: int | None, query: str, ticks: int | None, were: list[str], of: list[str]) -> Any:
+    def draw(version: int | None, query: str, ticks: int | None) -> Any:
         shown = from_query(Shown, query)
         groups = gathered.of(watch.records())
         seeds = sum(len(group.seeds) for group in groups)
@@ -97,9 +95,7 @@ def register(app: Dash, watch: Watch) -> None:
         algorithms = sorted({group.algorithm for group in groups} | set(shown.algorithms))
         tasks = sorted({group.task for group in groups} | set(shown.tasks))
         drawn = drawing.tree(_table(shown, groups, watch))
-        # a menu that is open stays as it is
-        menus = [no_update if new == old else new for new, old in ((algorithms, were), (tasks, of))]
-        return said, _states(shown, groups), drawn, *menus
+        return said, _states(shown, groups), drawn, algorithms, tasks
 
 
 def _controls(app: Dash) -> None:

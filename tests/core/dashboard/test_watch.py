@@ -36,7 +36,9 @@ def append(folder: Path, *rows: object, end: str = "\n") -> None:
 
 def test_records_are_those_of_the_disk_while_a_run_grows(tmp_path: Path) -> None:
     folder = write_run(tmp_path, status="running", rows=evaluations(1.0, 2.0), machine={"host": "elsewhere"})
-    write_run(tmp_path, algorithm="dqn", rows=evaluations(5.0))
+    write_run(tmp_path, algorithm="dqn", rows=evaluations(5.0), summary={"env_step": 99})
+    stopped = write_run(tmp_path, algorithm="a2c", status="stopped", rows=evaluations(5.0))
+    (stopped / "summary.json").write_text('{"env_step": 4}')
     watch = Watch(tmp_path)
     first = watch.refresh()
     same(watch, tmp_path)
@@ -100,6 +102,20 @@ def test_runs_come_and_go(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "later")
     assert watch.refresh() == 4
     assert watch.records() == []
+
+
+def test_a_run_laid_within_one_tick_of_the_clock_is_seen(tmp_path: Path) -> None:
+    write_run(tmp_path, group="one")
+    watch = Watch(tmp_path)
+    watch.refresh()
+    known = watch._listed[str(tmp_path)][1]
+    write_run(tmp_path, group="two")
+    watch._listed[str(tmp_path)] = (
+        growing.stamp(tmp_path),
+        known,
+    )  # as if listed in the same tick, just before
+    watch.refresh()
+    assert [live.group for live in watch.records()] == ["one", "two"]
 
 
 @pytest.mark.parametrize(
