@@ -11,6 +11,7 @@ from core.statistics import Floats, Interval
 from core.tables import number
 
 HEIGHT = 340
+LONGEST = 44  # characters of a label beside a row
 
 
 def drawn(together: Across, colours: dict[str, str]) -> dict[str, dict[str, Any]]:
@@ -44,16 +45,17 @@ def efficiency(together: Across, colours: dict[str, str]) -> dict[str, Any]:
 def improvements(together: Across, colours: dict[str, str]) -> dict[str, Any]:
     """How likely a run of the best label scores above one of each other: a dot, and a bar for the interval."""
     best = together.labels[0]
-    data = []
-    for (_, other), chance in together.improvements.items():
-        name = escape(counted(together, other))
+    data, names = [], []
+    for row, ((_, other), chance) in enumerate(together.improvements.items()):
+        names.append(escape(shorter(counted(together, other))))
         ends = {} if np.isnan(chance.low) else {"error_x": _reach(chance, colours[other])}
         data.append({
-            "type": "scatter", "mode": "markers", "x": [chance.mean], "y": [name], "showlegend": False, **ends,
+            "type": "scatter", "mode": "markers", "x": [chance.mean], "y": [row], "showlegend": False, **ends,
             "marker": {"color": colours[other], "size": 10}, "hovertemplate": f"{said(chance)}<extra></extra>",
         })  # fmt: skip
-    title = f"P({escape(counted(together, best))} scores above it)"
-    figure = _figure(data, title, "", autorange="reversed")
+    title = f"P({escape(shorter(counted(together, best)))} scores above it)"
+    rows = {"tickvals": list(range(len(names))), "ticktext": names, "range": [len(names) - 0.5, -0.5]}
+    figure = _figure(data, title, "", **rows)
     half = {"type": "line", "xref": "x", "yref": "paper", "x0": 0.5, "x1": 0.5, "y0": 0, "y1": 1}
     figure["layout"]["shapes"] = [{**half, "line": {"color": "#8a8f98", "width": 1.2, "dash": "dash"}}]
     figure["layout"]["xaxis"]["range"] = [-0.02, 1.02]
@@ -66,6 +68,11 @@ def counted(together: Across, label: str) -> str:
     """A label with its seeds a task: `ppo (n = 5)`, `ppo (n = 5–10)`."""
     least, most = together.seeds[label]
     return f"{label} (n = {least})" if least == most else f"{label} (n = {least}–{most})"
+
+
+def shorter(name: str) -> str:
+    """Cut in its middle where a figure would have no room left: `ppo lr=0.001 … (n = 5)`."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 18]} … {name[-15:]}"
 
 
 def said(of: Interval) -> str:

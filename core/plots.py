@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from core.across import Across
-from core.across_figures import counted
+from core.across_figures import counted, shorter
 from core.aggregates import STATISTICS
 from core.comparison import Contest, Entry
 from core.curves import Curves
@@ -110,7 +110,7 @@ def curves(contest: Contest, of: dict[str, str]) -> Figure:
         beside["bbox"] = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.4}
         axes.annotate(f"bar {number(contest.threshold)}", **place, **beside)  # type: ignore[arg-type]
     _steps(axes, contest.axis)
-    axes.set(title=contest.task, ylabel=contest.metric)
+    axes.set(title=shorter(contest.task), ylabel=shorter(contest.metric))
     _legend(axes)
     return figure
 
@@ -130,7 +130,7 @@ def scores(contest: Contest, of: dict[str, str]) -> Figure:
     if contest.threshold is not None:
         axes.axvline(contest.threshold, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     _rows(axes, [f"{entry.label}  ({_counted(entry)})" for entry in shown])
-    axes.set(title=contest.task, xlabel=f"final {contest.metric}")
+    axes.set(title=shorter(contest.task), xlabel=f"final {shorter(contest.metric)}")
     return figure
 
 
@@ -162,7 +162,7 @@ def efficiency(together: Across, of: dict[str, str]) -> Figure:
 def aggregates(together: Across, of: dict[str, str]) -> Figure:
     """IQM, mean, median and optimality gap, each with its 95 % interval."""
     rows = together.labels
-    figure = Figure(figsize=(WIDTH + 1.6, 0.85 + 0.3 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(WIDTH + 2.0, 0.85 + 0.3 * len(rows)), layout="constrained")
     panels: Any = figure.subplots(1, len(STATISTICS), sharey=True)
     for axes, name in zip(panels, STATISTICS, strict=True):
         for row, label in enumerate(rows):
@@ -183,7 +183,9 @@ def improvements(together: Across, of: dict[str, str]) -> Figure:
     best = together.labels[0]
     _rows(axes, [counted(together, other) for _, other in together.improvements])
     axes.set(
-        title=_over(together), xlim=(-0.02, 1.02), xlabel=f"P({counted(together, best)} scores above it)"
+        title=_over(together),
+        xlim=(-0.02, 1.02),
+        xlabel=f"P({shorter(counted(together, best))} scores above it)",
     )
     return figure
 
@@ -219,7 +221,7 @@ def _dot(axes: Axes, row: int, of: Interval, colour: str) -> None:
 
 
 def _rows(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [shorter(name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
@@ -239,7 +241,11 @@ def _short(step: float) -> str:
 
 
 def _legend(axes: Axes) -> None:
-    axes.legend(loc="upper left", bbox_to_anchor=(1.04, 1.02), borderaxespad=0, handlelength=1.4)
+    handles, names = axes.get_legend_handles_labels()
+    short = [shorter(str(name)) for name in names]
+    axes.legend(
+        handles, short, loc="upper left", bbox_to_anchor=(1.04, 1.02), borderaxespad=0, handlelength=1.4
+    )
 
 
 def _counted(entry: Entry) -> str:
