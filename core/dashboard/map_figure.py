@@ -231,7 +231,7 @@ def _bar(
     bar["title"] = {"text": title, "font": {"size": 11}}
     if long:
         bar |= {
-            "x": 1.01,
+            "x": right + 0.01,
             "xanchor": "left",
             "y": (top + bottom) / 2,
             "len": top - bottom,
