@@ -168,7 +168,7 @@ def aggregates(together: Across, of: dict[str, str]) -> Figure:
         for row, label in enumerate(rows):
             _dot(axes, row, together.aggregates[label][name], of[label])
         axes.set_title({"iqm": "IQM"}.get(name, name))
-        axes.xaxis.set_major_locator(MaxNLocator(3))
+        axes.xaxis.set_major_locator(MaxNLocator(2))
     _rows(panels[0], [counted(together, label) for label in rows])
     figure.suptitle(f"{_over(together)}: normalised scores", x=0.01, ha="left", fontsize=9)
     return figure
