@@ -1,5 +1,6 @@
 """The Compare page: which is better, by how much, and how sure that is, while the runs still train."""
 
+import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
+from flask import Response, request
 
 from core.dashboard import choices, look, sections, together
 from core.dashboard.choices import CHIPS, FIELDS, Shown, control_id
@@ -45,10 +47,12 @@ def layout(query: str, watch: Watch) -> Component:
 
 def register(app: Dash, watch: Watch) -> None:
     """The page's callbacks."""
+    _gathered[watch] = Gathered(watch)
     _in_the_browser(app)
     _choosing(app)
     _offering(app, watch)
     _answering(app, watch)
+    _reading_ahead(app, watch)
 
 
 def _in_the_browser(app: Dash) -> None:
@@ -144,8 +148,31 @@ def _answering(app: Dash, watch: Watch) -> None:
         return _together(from_query(Shown, query), _of(watch), bool(dark))
 
 
+def _reading_ahead(app: Dash, watch: Watch) -> None:
+    """Runs are read while the browser still reads its scripts: hundreds of them take as long as those."""
+    server: Any = app.server
+
+    def ahead(response: Response) -> Response:
+        if request.path == PATH and response.status_code == 200:
+            shown = from_query(Shown, request.query_string.decode("utf-8", "replace"))
+            threading.Thread(target=_contests, args=(shown, _of(watch)), daemon=True).start()
+        return response
+
+    server.after_request(ahead)
+
+
+def _contests(shown: Shown, gathered: Gathered) -> tuple[list[Part], list[Part]]:
+    """The tasks that are shown, with every entry and without the hidden ones."""
+    records, _ = gathered.chosen(shown.runs, shown.where)
+    question = (shown.metric, shown.threshold, shown.by, not shown.runs)
+    tasks = _drawn(tasks_of(records), shown)
+    return [gathered.part(task, question) for task in tasks], [
+        gathered.part(task, question, shown.hidden) for task in tasks
+    ]
+
+
 def _of(watch: Watch) -> Gathered:
-    return _gathered.setdefault(watch, Gathered(watch))
+    return _gathered[watch]
 
 
 def _offered(shown: Shown, gathered: Gathered) -> dict[str, list[str]]:
@@ -175,13 +202,8 @@ def _drawing(
     shown: Shown, gathered: Gathered, dark: bool, there: list[str], before: dict[str, str]
 ) -> dict[str, Any]:
     """What is new on the page. `there` names the figures that stand on it, `before` says what they show."""
-    records, wrong = gathered.chosen(shown.runs, shown.where)
-    tasks = tasks_of(records)
-    drawn = _drawn(tasks, shown)
-    question = (shown.metric, shown.threshold, shown.by, not shown.runs)
-    whole = [gathered.part(task, question) for task in drawn]
+    whole, parts = _contests(shown, gathered)
     palette = sections.colours([part.contest for part in whole if part.contest])
-    parts = [gathered.part(task, question, shown.hidden) for task in drawn]
     held = {sections.name_of(part.task): part for part in parts}
     columns = shown.columns if len(parts) > 1 else "1"
     now = {of: _signature(part, shown, dark, palette) for of, part in held.items()}
@@ -204,7 +226,7 @@ def _drawing(
     return {
         "body": [body, f"contests columns-{columns}"],
         "chips": chips,
-        "said": _said(shown, gathered, len(records), wrong, len(tasks), len(drawn)),
+        "said": _said(shown, gathered, len(parts)),
         **patch,
         "drawn": no_update if told == before else told,
     }
@@ -212,28 +234,26 @@ def _drawing(
 
 def _together(shown: Shown, gathered: Gathered, dark: bool) -> list[Component]:
     """What is said of all contests on the page; after them, for it takes longer."""
-    records, _ = gathered.chosen(shown.runs, shown.where)
-    question = (shown.metric, shown.threshold, shown.by, not shown.runs)
-    drawn = _drawn(tasks_of(records), shown)
-    whole = [part for task in drawn if (part := gathered.part(task, question).contest)]
-    held = [part for task in drawn if (part := gathered.part(task, question, shown.hidden).contest)]
+    whole, parts = _contests(shown, gathered)
+    held = [part.contest for part in parts if part.contest]
     found = gathered.together(held)
-    cards = [together.card(found, sections.colours(whole), dark)] if found else []
-    return [*cards, *together.cautions(held)]
+    palette = sections.colours([part.contest for part in whole if part.contest])
+    return [*([together.card(found, palette, dark)] if found else []), *together.cautions(held)]
 
 
-def _said(shown: Shown, gathered: Gathered, runs: int, wrong: str, tasks: int, drawn: int) -> list[Component]:
+def _said(shown: Shown, gathered: Gathered, drawn: int) -> list[Component]:
     """What there is to know before the first figure: nothing there, a filter that says nothing, tasks left out."""
     if not gathered.watch.records():
         return [look.empty(f"No runs in {gathered.watch.root} yet; `lab train` makes one.")]
+    records, wrong = gathered.chosen(shown.runs, shown.where)
     said: list[Component] = (
-        [html.P(f"The filter is not applied: {wrong}.", className="caution")] if wrong else []
+        [html.P(f"The filter is not applied: {wrong.rstrip('.')}.", className="caution")] if wrong else []
     )
-    if not runs:
+    if not records:
         said.append(look.empty("No run passes the filter."))
     elif not drawn:
         said.append(look.empty("No run that passes the filter is of a task that is chosen."))
-    elif not shown.tasks and drawn < tasks:
+    elif not shown.tasks and drawn < (tasks := len(tasks_of(records))):
         said.append(html.P(f"The first {drawn} of {tasks} tasks; choose others above.", className="quiet"))
     return said
 

@@ -55,7 +55,7 @@ def figure(
         "margin": {"l": 64, "r": 24 if contest.threshold is None else 80, "t": 12, "b": 52},
         "hovermode": "x unified",
         "hoverlabel": {"namelength": LONGEST},
-        "showlegend": len(lines) <= MOST_NAMES,
+        "showlegend": True,
         "legend": LEGEND,
         "xaxis": {
             "title": {"text": TITLES.get(axis, axis), "standoff": 8},
@@ -89,10 +89,12 @@ def _marks(contest: Contest, lines: Sequence[Line], log_y: bool) -> tuple[list[A
 
 
 def legend_height(labels: Sequence[str], narrow: bool) -> int:
-    """Pixels the legend takes from a figure: Plotly gives each name the room of the longest."""
+    """Pixels of a figure's legend: Plotly gives each name the room of the longest. 0 where names are too many."""
     longest = max([len(_short(label)) for label in labels], default=0) + 14
+    if len(labels) > (MOST_NAMES // 2 if narrow else MOST_NAMES):
+        return 0
     in_a_row = max(1, (62 if narrow else 150) // longest)
-    return 20 * -(-len(labels) // in_a_row) if len(labels) <= MOST_NAMES else 0
+    return 20 * -(-len(labels) // in_a_row)
 
 
 def _scale(log: bool, values: Sequence[Floats]) -> dict[str, Any]:

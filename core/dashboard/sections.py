@@ -78,10 +78,8 @@ def pieces(
     lines = gathered.lines(contest, shown.style)
     theme = look.DARK if dark else look.LIGHT
     figure = drawn.figure(contest, lines, shown.style, palette, look.template(dark))
-    figure["layout"] |= {
-        "paper_bgcolor": theme["card"],
-        "height": 330 + drawn.legend_height([line.entry.label for line in lines], narrow),
-    }
+    room = drawn.legend_height([line.entry.label for line in lines], narrow)
+    figure["layout"] |= {"paper_bgcolor": theme["card"], "height": 330 + room, "showlegend": room > 0}
     return {
         "figure": figure,
         "verdict": _verdict(contest, [*drawn.notes(contest, lines, shown.style), *formats.remarks(contest)]),

@@ -25,7 +25,9 @@ def card(together: Across, palette: Mapping[str, tuple[str, str]], dark: bool) -
     drawn = across_figures.drawn(together, colours)
     for figure in drawn.values():
         named = [trace for trace in figure["data"] if trace["showlegend"]]
-        for trace, label in zip(named, together.labels, strict=False):  # none where dots are named at the axis
+        for trace, label in zip(
+            named, together.labels, strict=False
+        ):  # none where dots are named at the axis
             trace["line"]["dash"] = palette[label][1]
     claim, colon, facts = together.verdict.partition(": ")
     outcome = "won" if " is better than " in together.verdict else "open"
@@ -67,7 +69,8 @@ def _figure(name: str, figure: dict[str, Any], dark: bool) -> Component:
     figure["layout"] |= {"template": look.template(dark), "paper_bgcolor": theme["card"], "uirevision": name}
     if figure["layout"]["showlegend"]:
         names = [trace["name"] for trace in figure["data"] if "name" in trace]
-        figure["layout"] |= {"legend": LEGEND, "height": 320 + legend_height(names, narrow=True)}
+        room = legend_height(names, narrow=True)
+        figure["layout"] |= {"legend": LEGEND, "height": 320 + room, "showlegend": room > 0}
     config: Any = look.GRAPH
     graph = dcc.Graph(id=f"compare-{name}", figure=figure, config=config)
     return html.Div([html.H3(FIGURES[name]), html.Div(graph, role="img", **look.aria(label=FIGURES[name]))])

@@ -403,6 +403,12 @@ def test_several_tasks_stand_beside_each_other_and_are_summed_up(
     )
     expect(page.locator("#compare-together .verdict")).to_contain_text("ppo")
     expect(page.locator("#compare-together .js-plotly-plot")).to_have_count(3)
+    shows(page, '"steps"')
+    for figure in page.locator(".js-plotly-plot .main-svg:visible").all():
+        box, card = figure.bounding_box(), figure.locator("xpath=ancestor::section").bounding_box()
+        assert box is not None
+        assert card is not None
+        assert card["x"] <= box["x"] <= box["x"] + box["width"] <= card["x"] + card["width"]
     page.locator("#compare-where").fill("algorithm=ppo")
     page.locator("#compare-where").press("Enter")
     expect(page.locator("#compare-hidden")).to_have_text("ppo")
