@@ -127,9 +127,7 @@ class PeepholeLSTM(Cell):
         if not self.has_kernel():
             raise ValueError("only diagonal peepholes without FGR have a kernel that keeps every state")
         lead, seeds = x.shape[:-2], self.recurrent.weight.shape[:-2]
-        fed = self._four(dict(zip(self.blocks, self.input(x).chunk(self.gates, -1), strict=True)), SHUT, -1)
-        recurrent = self.recurrent.weight.chunk(self.gates, -2)
-        across = self._four(dict(zip(self.blocks, recurrent, strict=True)), 0.0, -2)
+        fed, across = self._four(self.input(x), SHUT, -1), self._four(self.recurrent.weight, 0.0, -2)
         if valid is not None:
             start = None if start is None else start & valid
             fed = torch.where(valid.unsqueeze(-1), fed, self._closed(fed))
@@ -139,10 +137,13 @@ class PeepholeLSTM(Cell):
         flags = "NIAF" not in self.ablate, "NOAF" not in self.ablate
         found = run(fed, across, self._peeps(), h, c, rest[0] if rest else None, *flags)
         h, c, gates = (leaf.reshape(*lead, *leaf.shape[len(seeds) + 1 :]) for leaf in found)
-        return h, c, gates
+        return h, c, gates.unflatten(-1, (4, self.width))
 
-    def _four(self, parts: dict[str, Tensor], missing: float, dim: int) -> Tensor:
+    def _four(self, given: Tensor, missing: float, dim: int) -> Tensor:
         """The blocks of all four gates: σ(∞) = 1 is the one that was taken away, and 1 − σ(a) = σ(−a)."""
+        if self.gates == 4:
+            return given
+        parts = dict(zip(self.blocks, given.chunk(self.gates, dim), strict=True))
         if "CIFG" in self.ablate:
             parts["f"] = -parts["i"]
         return torch.cat([parts.get(name, torch.full_like(parts["g"], missing)) for name in "ifgo"], dim)
