@@ -10,7 +10,6 @@ from core.networks.net import Linear, Memory, Net, draw, transformed
 from core.networks.segments import Segments, cut, lengths
 
 SHUT = 1e4  # an infinity to a sigmoid: 0 or 1 exactly, with slope 0
-WASTE = 4  # how many times the steps may become with padding before the loop is the better way
 
 
 def forget(state: Memory, start: Tensor | None) -> Memory:
@@ -64,6 +63,7 @@ class Cell(Net):
     tensors: int  # in the state
     recurrent_bias = False
     kernel: Callable[..., Any] | None = None  # torch's own layer of the same formula
+    waste = 1.0  # how many times as many steps padding may make before the loop is the better way
 
     def __init__(
         self,
@@ -185,19 +185,26 @@ class Cell(Net):
             y, state = self.layer(x, state)
         else:
             every = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+            if valid is not None and not bool(valid.any()):
+                return None
             segments = cut(~every if start is None else start, every if valid is None else valid)
-            if not len(segments.row) or segments.places.numel() > WASTE * every.numel():
+            if segments.steps() > self.waste * every.numel():
                 return None
             y, state = self._repacked(x, state, segments)
         return y.reshape(*lead, *y.shape[1:]), tuple(leaf.reshape(*lead, self.width) for leaf in state)
 
     def _repacked(self, x: Tensor, state: Memory, segments: Segments) -> tuple[Tensor, Memory]:
-        packed = segments.pack(x)
-        y, after = self.layer(packed, tuple(segments.begin(leaf) for leaf in state), segments.inside)
-        y = segments.unpack(y)
+        before = [segments.begin(leaf) for leaf in state]
+        outputs, afters = [], []
+        for group in segments.groups:
+            packed, inside = segments.pack(x, group)
+            y, after = self.layer(packed, tuple(leaf[slice(*group[:2])] for leaf in before), inside)
+            outputs.append(y)
+            afters.append(after[1:])
+        y = segments.unpack(outputs)
         h = y[torch.arange(len(y), device=y.device), segments.ends]
-        ended = (h, *(leaf[segments.last] for leaf in after[1:]))
-        return y, choose(~segments.empty, ended, state)
+        kept = (torch.cat(leaves).index_select(0, segments.last) for leaves in zip(*afters, strict=True))
+        return y, choose(~segments.empty, (h, *kept), state)
 
     def forward(
         self, x: Tensor, state: Memory = (), start: Tensor | None = None, valid: Tensor | None = None
