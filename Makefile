@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help .venv test test-slow lint demo smoke report clean
+.PHONY: help .venv test test-slow lint demo smoke report clean walk pictures
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -47,6 +47,9 @@ report: $(STAMP)  ## runs/report.html from whatever is in runs/
 clean:  ## forget .venv and caches; runs/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist
 	find core rl generative tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+walk: $(STAMP)  ## docs/comparing.md anew: trains, compares and draws what it shows (about 10 minutes)
+	$(BIN)/python docs/walk.py
 
 pictures:  ## docs/pictures from the newest demo in runs/ (needs chromium)
 	$(BIN)/python docs/pictures.py

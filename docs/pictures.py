@@ -1,16 +1,20 @@
 """Draws the README's pictures: `make pictures`, from the newest demo in runs/ and the tables of `lab bench`.
 
-Needs Chromium on the path for the report's. What was not made yet is left as it is, and said.
+Needs Chromium for those of the report and the dashboard. What was not made yet is left as it is, and said.
+`python docs/pictures.py --walk runs/walk` draws the one of the walk in docs/comparing.md alone.
 """
 
+import re
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from PIL import Image, ImageDraw, ImageFont
+from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
@@ -24,18 +28,47 @@ first weights. Means over seeds, and least to most where they differ. Written by
 """
 
 
-def screenshot(page: Path, picture: Path, size: tuple[int, int]) -> None:
-    """What a browser shows of a page, without a window."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        sys.exit("pictures: no chromium on the path; install it first")
-    flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --hide-scrollbars"
-    with tempfile.TemporaryDirectory() as profile:
-        subprocess.run(
-            [browser, *flags.split(), f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}",
-             "--virtual-time-budget=5000", f"--screenshot={picture}", page.as_uri()],
-            check=True, capture_output=True, timeout=120,
-        )  # fmt: skip
+@contextmanager
+def browser(size: tuple[int, int]) -> Iterator[Page]:
+    """A page of that size in Chromium, without a window; fine enough for a sharp print."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        page = opened.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme="light")
+        page.set_default_timeout(60_000)
+        yield page
+        opened.close()
+
+
+@contextmanager
+def dashboard(root: Path) -> Iterator[str]:
+    """`lab dashboard` over a folder, and its address."""
+    command = [
+        str(Path(sys.executable).with_name("lab")),
+        "dashboard",
+        "--root",
+        str(root),
+        "--no-open",
+        "--port",
+        "0",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = re.search(r"http://\S+?/", process.stdout.readline())
+        assert address is not None
+        yield address[0].rstrip("/")
+        process.terminate()
+
+
+def of_pages(root: Path, views: Mapping[str, tuple[str, str]], height: int = 900) -> None:
+    """Pictures of the dashboard: name -> where in it, and what to wait for."""
+    with dashboard(root) as address, browser((1280, height)) as page:
+        for name, (place, awaited) in views.items():
+            page.goto(address + place)
+            page.locator(awaited).first.wait_for()
+            page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(1500)  # figures are drawn a moment after they are there
+            page.screenshot(path=PICTURES / f"{name}.png")
 
 
 def newest(folder: Path, name: str) -> Path | None:
@@ -71,7 +104,20 @@ def of_demo(runs: Path) -> None:
     if not demos:
         print(f"pictures: no demo in {runs}; run make demo first")
         return
-    screenshot(runs / "report.html", PICTURES / "report.png", (1280, 1500))
+    with browser((1280, 1500)) as page:
+        page.goto((runs / "report.html").as_uri())
+        page.wait_for_timeout(1500)
+        page.screenshot(path=PICTURES / "report.png")
+    table = demos[-1].with_name(demos[-1].name.removesuffix("vae") + "q-learning")
+    of_pages(
+        runs,
+        {
+            "overview": ("/", "table"),
+            "compare": ("/compare", ".js-plotly-plot"),
+            "run": (f"/run?run={quote(demos[-1].name, safe='')}", ".js-plotly-plot"),
+            "tables": (f"/tables?run={quote(table.name + '/0', safe='')}", ".js-plotly-plot"),
+        },
+    )
     gan = demos[-1].with_name(demos[-1].name.removesuffix("vae") + "wgan-gp")
     panels = [(title, newest(run / "0", "samples")) for title, run in (("VAE", demos[-1]), ("WGAN-GP", gan))]
     side_by_side(panels, PICTURES / "digits.png", enlarge=2)
@@ -106,8 +152,11 @@ def of_maps(written: Path) -> None:
 
 
 def main() -> None:
-    runs = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs"
     PICTURES.mkdir(exist_ok=True)
+    if sys.argv[1:2] == ["--walk"]:
+        of_pages(Path(sys.argv[2]), {"walk-dashboard": ("/compare", ".js-plotly-plot")}, height=1240)
+        return
+    runs = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs"
     of_demo(runs)
     of_tables(runs / "bench")
     of_maps(runs / "bench" / "trainers" / "table" / "sensitivity" / "sensitivity.md")
