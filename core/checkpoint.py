@@ -117,7 +117,8 @@ def _names(tree: Any) -> Iterator[str]:
 def _bytes(piece: Any) -> int:
     """Of a tensor in a file, at most; no element is wider than eight bytes."""
     digits = re.search(r"\d+", str(piece.get_dtype()))
-    return math.prod(piece.get_shape()) * (-(-int(digits[0]) // 8) if digits else 1)
+    wide = -(-int(digits[0]) // 8) if digits else 1
+    return wide * math.prod(int(side) for side in piece.get_shape())
 
 
 def _strip(tree: Any, tensors: dict[str, Tensor]) -> Any:

@@ -106,5 +106,5 @@ def _sound(raw: bytes, at: int) -> bool:
     if len(raw) - at < FRAGMENT.size:
         return False
     checksum, length, kind = FRAGMENT.unpack_from(raw, at)
-    end = at + FRAGMENT.size + length
-    return FULL <= kind <= LAST and end <= len(raw) and zlib.crc32(raw[at + 6 : end]) == checksum
+    end = at + FRAGMENT.size + int(length)
+    return FULL <= int(kind) <= LAST and end <= len(raw) and zlib.crc32(raw[at + 6 : end]) == int(checksum)
