@@ -47,7 +47,30 @@ def check_sequence(x: Tensor, features: int, start: Tensor | None, valid: Tensor
         lengths(valid)
 
 
-class Cell(Net):
+class Reader(Net):
+    """A Net over sequences of different lengths, whose state tells what it put out last."""
+
+    def unroll(
+        self, x: Tensor, state: Memory = (), start: Tensor | None = None, valid: Tensor | None = None
+    ) -> tuple[Tensor, Memory]:
+        """x [B, T, F] → (y [B, T, H], state); valid [B, T] bool, True = real, False behind a row's length.
+
+        There y is zero, and the state is that after the row's last valid step.
+        """
+        raise NotImplementedError
+
+    def output(self, state: Memory) -> Tensor:
+        """What was put out when this state was left, [B, H]."""
+        raise NotImplementedError
+
+    def forward(
+        self, x: Tensor, state: Memory = (), start: Tensor | None = None, valid: Tensor | None = None
+    ) -> Any:
+        """The same as `unroll`."""
+        return self.unroll(x, state, start, valid)
+
+
+class Cell(Reader):
     """A recurrent cell; each kind says how its state moves on (`advance`). The output is its first tensor.
 
     Args:
@@ -94,7 +117,6 @@ class Cell(Net):
         return tuple(self.recurrent.weight.new_zeros(*batch, self.width) for _ in range(self.tensors))
 
     def output(self, state: Memory) -> Tensor:
-        """What the step that left this state put out, [B, H]."""
         h: Tensor = state[0]
         return h
 
@@ -107,7 +129,7 @@ class Cell(Net):
     def unroll(
         self, x: Tensor, state: Memory = (), start: Tensor | None = None, valid: Tensor | None = None
     ) -> tuple[Tensor, Memory]:
-        """x [B, T, F] → (y [B, T, H], state); after a row's last valid step y is zero and the state stays.
+        """x [B, T, F] → (y [B, T, H], state), as Reader's.
 
         Takes torch's kernel (`layer`) where that gives the same: float32, one seed, on the CPU, outside of vmap and
         compilation. Otherwise, and where resets would make too much padding, the loop (`fold`).
@@ -205,9 +227,3 @@ class Cell(Net):
         h = y[torch.arange(len(y), device=y.device), segments.ends]
         kept = (torch.cat(leaves).index_select(0, segments.last) for leaves in zip(*afters, strict=True))
         return y, choose(~segments.empty, (h, *kept), state)
-
-    def forward(
-        self, x: Tensor, state: Memory = (), start: Tensor | None = None, valid: Tensor | None = None
-    ) -> tuple[Tensor, Memory]:
-        """The same as `unroll`."""
-        return self.unroll(x, state, start, valid)
