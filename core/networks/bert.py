@@ -1,0 +1,156 @@
+"""BERT (Devlin et al. 2019): an encoder that learns from text by filling gaps and by telling what follows what.
+
+What the text is turned into for that – gaps, pairs – is made in masking.py.
+"""
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.networks.embedding import Embedding, check_mask, check_text, check_tokens
+from core.networks.net import LayerNorm, Linear, Net, draw
+from core.networks.positions import Learned
+from core.networks.transformer import Encoder, Form
+
+BASE = Form(
+    width=768,
+    heads=12,
+    hidden=3072,
+    layers=12,
+    activation="gelu",
+    pre_norm=False,
+    final_norm=False,
+    eps=1e-12,
+)
+"""The sizes of BERT-base: with 30,522 tokens, 512 places and the pooler 109,482,240 weights."""
+SPREAD = 0.02  # of all first weights
+
+
+class Bert(Net):
+    """The trunk: tokens, their places and their segments, through an encoder; and one vector for the whole text.
+
+    Args:
+        vocabulary: how many tokens there are.
+        form: sizes; `replace(BASE, …)` for smaller ones. Its dropout is also that of the embeddings.
+        length: the longest text.
+        segments: how many parts a text may have.
+    """
+
+    def __init__(self, vocabulary: int, form: Form = BASE, length: int = 512, segments: int = 2) -> None:
+        super().__init__()
+        self.vocabulary, self.segments = vocabulary, segments
+        self.embedding = Embedding(vocabulary, form.width, SPREAD)
+        self.places = Learned(length, form.width, SPREAD)
+        self.segment = Embedding(segments, form.width, SPREAD)
+        self.norm = LayerNorm(form.width, form.eps)
+        self.encoder = Encoder(replace(form, spread=None))
+        self.pooler = Linear(form.width, form.width)
+        self.stacks = not form.dropout
+        for part in self.modules():
+            if isinstance(part, Linear):
+                _narrow(part)
+
+    def forward(
+        self, x: Tensor, segments: Tensor | None = None, valid: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Read whole texts.
+
+        Args:
+            x: tokens [..., T], the first of each being [CLS].
+            segments: [..., T] part each token belongs to; None: all to the first.
+            valid: [..., T] bool, True = real.
+
+        Returns:
+            A vector for every place [..., T, width], and one for the text [..., width]: tanh(W h_CLS + b).
+        """
+        check_text(x)
+        check_mask("valid", valid, list(x.shape))
+        part = torch.zeros_like(x) if segments is None else segments
+        if part.shape != x.shape:
+            raise ValueError(f"`segments` must be [B, T] = {list(x.shape)}, not {list(part.shape)}")
+        check_tokens(part, self.segments, "segment")
+        vectors = self.embedding(x) + self.segment(part)
+        hidden = self.encoder(
+            self.norm(self.places(vectors, torch.arange(x.shape[-1], device=x.device))), valid
+        )
+        return hidden, torch.tanh(self.pooler(hidden[..., 0, :]))
+
+
+class Pretraining(Net):
+    """Both tasks at once: scores for what stood in the gaps, and for whether the second part follows the first.
+
+    Args:
+        trunk: whose table of embeddings is also the last layer of the gaps.
+    """
+
+    def __init__(self, trunk: Bert) -> None:
+        super().__init__()
+        width = trunk.pooler.out_features
+        self.trunk, self.stacks = trunk, trunk.stacks
+        self.transform, self.norm = Linear(width, width), LayerNorm(width, trunk.norm.eps)
+        self.bias = nn.Parameter(torch.zeros(trunk.vocabulary))
+        self.follows = Linear(width, 2)
+        for part in (self.transform, self.follows):
+            _narrow(part)
+
+    def forward(
+        self, x: Tensor, segments: Tensor | None = None, valid: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As Bert's → (scores of tokens [..., T, vocabulary], of 0 = follows and 1 = does not [..., 2])."""
+        hidden, pooled = self.trunk(x, segments, valid)
+        gaps = self.trunk.embedding.scores(self.norm(F.gelu(self.transform(hidden))))
+        bias = (
+            self.bias if self.bias.dim() == 1 else self.bias.reshape(len(gaps), *[1] * (gaps.dim() - 2), -1)
+        )
+        return gaps + bias, self.follows(pooled)
+
+
+class TextClassifier(Net):
+    """Fine-tuning: one class for the whole text, from its one vector.
+
+    Args:
+        trunk: a trained one, or a fresh one to start from scratch.
+    """
+
+    def __init__(self, trunk: Bert, classes: int) -> None:
+        super().__init__()
+        self.trunk, self.stacks = trunk, trunk.stacks
+        self.output = Linear(trunk.pooler.out_features, classes)
+        _narrow(self.output)
+
+    def forward(self, x: Tensor, segments: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+        """As Bert's → scores [..., classes]."""
+        y: Tensor = self.output(self.trunk(x, segments, valid)[1])
+        return y
+
+
+class TokenClassifier(TextClassifier):
+    """Fine-tuning: one class for every token."""
+
+    def forward(self, x: Tensor, segments: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+        """As Bert's → scores [..., T, classes]."""
+        y: Tensor = self.output(self.trunk(x, segments, valid)[0])
+        return y
+
+
+def pretraining_loss(
+    gaps: Tensor, follows: Tensor, tokens: Tensor, chosen: Tensor, label: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropies, in nats, to be added: mean over the chosen places, and mean over the texts.
+
+    Args:
+        gaps, follows: what Pretraining put out: [..., T, vocabulary] and [..., 2].
+        tokens: [..., T] what the text was; chosen: [..., T] bool, which places count.
+        label: [...] 0: the second part follows the first, 1: it does not.
+    """
+    surprise = -gaps.log_softmax(-1).gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+    filled = torch.where(chosen, surprise, 0.0).sum() / chosen.sum().clamp(min=1)
+    return filled, -follows.log_softmax(-1).gather(-1, label.unsqueeze(-1)).mean()
+
+
+def _narrow(layer: Linear) -> None:
+    """Normal first weights, zero bias."""
+    draw(layer, "xavier")
+    nn.init.normal_(layer.weight, std=SPREAD)
