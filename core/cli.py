@@ -63,7 +63,7 @@ VERBS = {
         "import DIR [DIR ...]",
         "take in offline W&B runs made elsewhere",
         "nothing",
-        {"": "core.importing:main"},
+        {"": "core.importing.door:main"},
     ),
     "bench": Verb(
         "bench SUITE [options]",

@@ -14,7 +14,7 @@ SOURCES = sorted(path.relative_to(ROOT).as_posix() for p in PACKAGES for path in
 
 # Third-party packages that may be imported in these files only.
 ONLY = {
-    "wandb": {"core/mirror.py", "core/foreign.py"},
+    "wandb": {"core/mirror.py", "core/importing/foreign.py"},
     "gymnasium": {"rl/environments.py", "rl/spaces.py", "rl/worlds.py", "rl/audit.py"},
     "tyro": {"core/config.py"},
     "stable_baselines3": {"rl/baselines.py", "rl/recipes.py", "rl/audit.py"},
@@ -49,6 +49,7 @@ LAYERS = {
             "report",
             "launch",
             "dashboard/*",
+            "importing/*",
             "benchmark",
             "demo",
             "making",

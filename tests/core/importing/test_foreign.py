@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import UserError
-from core.foreign import Record, Segment, flat, head, read
+from core.importing.foreign import Record, Segment, flat, head, read
 from core.run_folder import strict
 from tests.core import wandb_files as w
 

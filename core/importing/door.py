@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
 
-from core import foreign, jsonl, tables
-from core.adoption import Adopted, Given, adopt
+from core import jsonl, tables
 from core.config import parse
 from core.errors import UserError, nearest
+from core.importing import foreign
+from core.importing.adoption import Adopted, Given, adopt
+from core.importing.shelf import Shelf
+from core.importing.vocabulary import plain
 from core.measures import MEASURES
-from core.shelf import Shelf
-from core.vocabulary import plain
 
 SETTABLE = ("algorithm", "task", "seed", "suite", "axis")
 SUITES = ("rl", "generative", "core")

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from core.errors import UserError
-from core.transaction_log import BLOCK, Damage, payloads
+from core.importing.transaction_log import BLOCK, Damage, payloads
 from tests.core.wandb_files import encoded
 
 RECORDS = [b"first", b"", b"x" * 100, b"\x00" * 30, b"last"]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from core.errors import UserError
-from core.foreign import Segment
-from core.segments import Axis, axis, distinct, joined
+from core.importing.foreign import Segment
+from core.importing.segments import Axis, axis, distinct, joined
 
 W = Axis("_step", "_step")
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from core.importing.vocabulary import METRICS, Names, names, plain, renamed, settled
 from core.measures import HIGHER_IS_BETTER
-from core.vocabulary import METRICS, Names, names, plain, renamed, settled
 
 CLEANRL = {"exp_name": "ppo", "seed": 1, "env_id": "CartPole-v1", "track": True}
 SB3 = {"algo": "PPO", "env": "<x.DummyVecEnv object at 0x7f>", "env_name": "CartPole-v1", "seed": "None"}

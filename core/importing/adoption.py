@@ -7,14 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from core import attachments, vocabulary
 from core.config import to_yaml
-from core.foreign import Segment, flat
 from core.groups import hash_of
+from core.importing import attachments, vocabulary
+from core.importing.foreign import Segment, flat
+from core.importing.segments import Axis, Row, axis, distinct, finite, joined
+from core.importing.vocabulary import Names, plain, renamed, settled
 from core.measures import MEASURES, higher_is_better
 from core.run_folder import FORMAT, strict, text, write_json
-from core.segments import Axis, Row, axis, distinct, finite, joined
-from core.vocabulary import Names, plain, renamed, settled
 
 NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
 CLOCK = "time/seconds"

@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from wandb.proto import wandb_internal_pb2
 
 from core.errors import UserError
-from core.transaction_log import Damage, payloads
+from core.importing.transaction_log import Damage, payloads
 
 Record: Any = wandb_internal_pb2.Record  # type: ignore[attr-defined]  # made when wandb is imported
 ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b.|[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f]")

@@ -9,8 +9,8 @@ from itertools import chain
 from typing import Any, TypeGuard
 
 from core.errors import UserError, nearest
-from core.foreign import Segment
-from core.vocabulary import COUNTS, STEPS
+from core.importing.foreign import Segment
+from core.importing.vocabulary import COUNTS, STEPS
 
 Row = dict[str, Any]
 OWN = "_step"  # what W&B counts itself: rows

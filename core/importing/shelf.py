@@ -7,8 +7,8 @@ from pathlib import Path
 from time import localtime, strftime
 
 from core import annotations, records
-from core.adoption import Adopted, settle
 from core.groups import slug
+from core.importing.adoption import Adopted, settle
 
 
 class Shelf:

@@ -13,9 +13,9 @@ from core import annotations, records
 from core.cli import main as lab
 from core.comparison import contests
 from core.errors import UserError
-from core.foreign import Record
 from core.frames import frame
-from core.importing import files, main
+from core.importing.door import files, main
+from core.importing.foreign import Record
 from core.tracking import Group
 from tests.core import wandb_files as w
 from tests.core.recorded import OFFLINE, group, lines, run_json
