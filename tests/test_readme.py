@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,19 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
 
 
+def served(folder: Path) -> str:
+    """The page that `lab dashboard` serves."""
+    command = [sys.executable, "-m", "core.cli", "dashboard", "--no-open", "--port", "0"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = re.search(r"http://\S+?/", process.stdout.readline())
+        assert address is not None
+        with urllib.request.urlopen(address[0], timeout=60) as answer:
+            page: bytes = answer.read()
+        process.terminate()
+    return page.decode()
+
+
 def test_every_block_is_of_a_kind_that_runs() -> None:
     assert len(BLOCKS) >= 9
     assert {kind for kind, _ in BLOCKS} == {"bash", "python"}
@@ -51,6 +65,8 @@ def test_every_block_runs(folder: Path) -> None:
             done = run(ROOT, "make", "--dry-run", "--always-make", *targets)
             assert done.returncode == 0, done.stderr
             assert all(word in done.stdout for word in ("lab demo", "pytest"))
+        elif first == "lab dashboard":  # it would stay
+            assert "<title>lab</title>" in served(folder)
         else:
             done = run(folder, "bash", "-ec", text)
             assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
