@@ -77,6 +77,8 @@ def main(argv: Sequence[str]) -> int:
         print(line)
     print(f"\n{time.monotonic() - began:.0f} s in all. Next:")
     print(f"  open {out}                      the curves and pictures, one file, no server")
+    dashboard = "lab dashboard" + (f" --root {shlex.quote(options.root)}" if options.root != "runs" else "")
+    print(f"  {dashboard:43} the same, live, with every run in it")
     print("  lab list                                    every algorithm, environment suite and data set")
     print("  lab train ppo --env Acrobot-v1 --seeds 0 1 2 3 4")
     print("  lab train vae --data PATH/TO/IMAGES         a folder of your own images")
