@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
+from core.errors import UserError
 from core.networks.cell import Cell, forget
-from core.networks.recurrent import CELLS, GRU, LSTM
+from core.networks.recurrent import CELLS, GRU, LSTM, RNN
 
 BOTH = pytest.mark.parametrize("cell", [LSTM, GRU])
 F64 = torch.float64
@@ -17,14 +18,7 @@ F64 = torch.float64
 def parity(ours: Cell, theirs: nn.Module) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
     """Outputs and gradients for the same weights; PyTorch's second LSTM bias is given to our only one."""
     weights: dict[str, Any] = dict(theirs.named_parameters())
-    with torch.no_grad():
-        ours.input.weight.copy_(weights["weight_ih_l0"])
-        ours.recurrent.weight.copy_(weights["weight_hh_l0"])
-        ours.input.bias.copy_(weights["bias_ih_l0"])
-        if ours.recurrent.bias is None:
-            ours.input.bias += weights["bias_hh_l0"]
-        else:
-            ours.recurrent.bias.copy_(weights["bias_hh_l0"])
+    copied(ours, theirs)
     x = torch.randn(3, 9, 4, dtype=F64)
     mine, _ = ours.unroll(x, ours.init_state(3))
     torchs, _ = theirs(x)
@@ -152,8 +146,213 @@ def test_forget_goes_into_nested_states() -> None:
     assert forget(state, None) is state
 
 
+def copied(ours: Cell, theirs: nn.Module) -> None:
+    """PyTorch's weights into ours, both of its biases into our only one where there is only one."""
+    weights: dict[str, Any] = dict(theirs.named_parameters())
+    with torch.no_grad():
+        ours.input.weight.copy_(weights["weight_ih_l0"])
+        ours.recurrent.weight.copy_(weights["weight_hh_l0"])
+        ours.input.bias.copy_(weights["bias_ih_l0"])
+        if ours.recurrent.bias is None:
+            ours.input.bias += weights["bias_hh_l0"]
+        else:
+            ours.recurrent.bias.copy_(weights["bias_hh_l0"])
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_rnn_is_pytorchs_cell_form_and_layer_form(activation: str) -> None:
+    theirs = nn.RNN(4, 5, nonlinearity=activation, batch_first=True).double()
+    ours = RNN(4, 5, activation=activation).double()
+    copied(ours, theirs)
+    x, h = torch.randn(3, 9, 4, dtype=F64), torch.randn(3, 5, dtype=F64)
+    expected, last = theirs(x, h.unsqueeze(0))
+    for form in (ours.fold, ours.layer):
+        y, state = form(x, (h,))
+        torch.testing.assert_close(y, expected, rtol=0, atol=1e-12)
+        torch.testing.assert_close(state[0], last[0], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["rnn", "rnn-relu", "lstm", "gru"])
+def test_cell_form_and_layer_form_are_equal(name: str) -> None:
+    net = CELLS[name](4, 5).double()
+    x, state = (
+        torch.randn(3, 9, 4, dtype=F64),
+        tuple(torch.randn(3, 5, dtype=F64) for _ in CELLS[name](4, 5).init_state(1)),
+    )
+    torch.testing.assert_close(net.fold(x, state), net.layer(x, state), rtol=0, atol=1e-12)
+
+
+def test_rnn_by_hand() -> None:
+    cell = RNN(1, 1, activation="relu")
+    with torch.no_grad():
+        for weight, value in zip(
+            (cell.input.weight, cell.input.bias, cell.recurrent.weight), (2.0, 0.5, -1.0), strict=True
+        ):
+            weight.fill_(value)
+    # 2·1 + ½ = 2.5; 2·3 + ½ − 2.5 = 4; 2·1 + ½ − 4 < 0
+    assert cell.unroll(torch.tensor([[[1.0], [3.0], [1.0]]]))[0].flatten().tolist() == [2.5, 4.0, 0.0]
+
+
+def test_gru_before_by_hand() -> None:
+    cell = GRU(1, 1, reset="before")
+    with torch.no_grad():
+        for weight in cell.parameters():
+            weight.zero_()
+        cell.candidate.weight.fill_(2.0)
+    # r = z = ½: h̃ = tanh(2 · (½ · 0.6)) = tanh 0.6, h' = ½ · 0.6 + ½ h̃
+    y, _ = cell.step(torch.zeros(1, 1), (torch.tensor([[0.6]]),))
+    assert y.item() == pytest.approx(0.3 + 0.5 * 0.5370495669980353, abs=1e-6)
+
+
+@pytest.mark.parametrize("reset", ["before", "after"])
+@pytest.mark.parametrize("share", ["new", "old"])
+@pytest.mark.parametrize("negated", [False, True])
+def test_only_one_gru_is_pytorchs(reset: str, share: str, negated: bool) -> None:
+    theirs = nn.GRU(4, 5, batch_first=True).double()
+    ours = GRU(4, 5, reset=reset, share=share).double()
+    weights: dict[str, Any] = dict(theirs.named_parameters())
+    with torch.no_grad():
+        ours.input.weight.copy_(weights["weight_ih_l0"])
+        ours.input.bias.copy_(weights["bias_ih_l0"])
+        if reset == "before":
+            ours.recurrent.weight.copy_(weights["weight_hh_l0"][:10])
+            ours.candidate.weight.copy_(weights["weight_hh_l0"][10:])
+            ours.input.bias += weights["bias_hh_l0"]
+        else:
+            copied(ours, theirs)
+        if negated:
+            for layer in (ours.input, ours.recurrent):
+                for weight in layer.parameters():
+                    weight[5:10] *= -1
+    x = torch.randn(3, 9, 4, dtype=F64)
+    difference = (ours.unroll(x)[0] - theirs(x)[0]).abs().max().item()
+    same = reset == "after" and negated == (share == "new")
+    assert difference < 1e-12 if same else difference > 1e-2
+
+
+def test_shares_that_go_with_the_resets() -> None:
+    assert GRU(2, 2, reset="before").new
+    assert not GRU(2, 2).new
+    with pytest.raises(UserError, match="reset"):
+        GRU(2, 2, reset="middle")
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "gru-before", "rnn", "peephole"])
+def test_orthogonal_recurrent_beside_xavier_input(name: str) -> None:
+    cell = CELLS[name](40, 20, initialise="xavier", initialise_recurrent="orthogonal")
+    bound = (6 / (40 + 20)) ** 0.5
+    for block in cell.input.weight.chunk(cell.gates):
+        assert 0.9 * bound < block.abs().max() <= bound
+    for block in cell.recurrent.weight.split(20):
+        torch.testing.assert_close(block @ block.T, torch.eye(20), rtol=0, atol=1e-5)
+    forget_gate = cell.input.bias[20:40] if name in ("lstm", "peephole") else torch.ones(1)
+    assert forget_gate.unique().tolist() == [1.0]
+    assert cell.input.bias.sum() == (20 if name in ("lstm", "peephole") else 0)
+
+
+def masks(batch: int, time: int) -> tuple[Tensor, Tensor]:
+    """Beginnings in the middle, and lengths with the whole, one step and none among them."""
+    sizes = torch.tensor([time, 1, 0, *torch.randint(1, time, (batch - 3,)).tolist()])
+    return torch.rand(batch, time) < 0.15, torch.arange(time) < sizes.unsqueeze(1)
+
+
+@pytest.mark.parametrize("resets", [False, True])
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("name", ["rnn", "rnn-relu", "lstm", "gru"])
+def test_torchs_kernels_equal_the_loop(name: str, resets: bool, ragged: bool) -> None:
+    net = CELLS[name](3, 6)
+    net.waste = 10.0  # take the kernel in any case
+    x = torch.randn(2, 3, 20, 3, requires_grad=True)
+    start, valid = (mask.reshape(2, 3, 20) for mask in masks(6, 20))
+    masked = (start if resets else None, valid if ragged else None)
+    state = tuple(torch.randn(2, 3, 6, requires_grad=True) for _ in net.init_state(1))
+    fast, slow = net.at_once(x, state, *masked), net.fold(x, state, *masked)
+    assert fast is not None
+    given = [x, *state, *net.parameters()]
+    found = []
+    for y, last in (fast, slow):
+        weighed = sum(
+            (leaf * torch.linspace(-1, 1, leaf.numel()).reshape(leaf.shape)).sum() for leaf in (y, *last)
+        )
+        found.append([y, *last, *torch.autograd.grad(weighed, given)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found[0][0], found[1][0], rtol=0, atol=1e-6)
+
+
+def test_what_takes_the_kernel() -> None:
+    x, start = torch.randn(2, 8, 3), torch.zeros(2, 8, dtype=torch.bool)
+    every = start.clone()
+    every[:, ::2] = True
+
+    def fast(name: str, x: Tensor = x, start: Tensor | None = None, **how: Any) -> bool:
+        net = CELLS[name](3, 4, **how).to(x.dtype)
+        return net.at_once(x, net.init_state(2), start, None) is not None
+
+    assert all(fast(name) for name in ("rnn", "lstm", "gru", "peephole"))
+    assert fast("lstm", start=start)
+    assert fast("lstm", start=every)
+    assert not fast("gru-before")
+    assert not fast("lstm", x.double())
+    net = CELLS["lstm"](3, 4)
+    weights = dict(stack_module_state([net, net])[0])
+    assert functional_call(net, weights, (torch.randn(2, 2, 8, 3),))[0].shape == (2, 2, 8, 4)
+
+
+def test_no_gradient_crosses_a_start_in_the_kernel() -> None:
+    net = LSTM(2, 3)
+    x, start = torch.randn(1, 6, 2, requires_grad=True), torch.zeros(1, 6, dtype=torch.bool)
+    start[0, 3] = True
+    y, _ = net.unroll(x, (), start)
+    (gradient,) = torch.autograd.grad(y[:, 5].sum(), x)
+    assert gradient[0, :3].abs().max() == 0
+    assert gradient[0, 3:].abs().min() > 0
+
+
+def test_padding_may_hold_anything() -> None:
+    for name in ("lstm", "gru", "peephole", "gru-before"):
+        net, valid = CELLS[name](3, 4), torch.arange(5) < torch.tensor([[5], [2]])
+        x = torch.randn(2, 5, 3)
+        dirty = torch.where(valid.unsqueeze(-1), x, float("nan")).requires_grad_(True)
+        y, _ = net.unroll(dirty, (), None, valid)
+        torch.testing.assert_close(y[1, :2], net.unroll(x[1:, :2])[0][0], rtol=0, atol=1e-6)
+        y.sum().backward()
+        assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in net.parameters())
+        with pytest.raises(ValueError, match="True up to each row's length"):
+            net.unroll(x, (), None, ~valid)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"x": torch.zeros(3)}, r"shape \[B, T, 3\], not \[3\]"),
+        ({"x": torch.zeros(2, 4, 5)}, r"expected 3 features in \[B, T, 3\], got \[2, 4, 5\]"),
+        ({"x": torch.zeros(2, 0, 3)}, r"at least one step, got none in \[2, 0, 3\]"),
+        (
+            {"start": torch.zeros(2, 5, dtype=torch.bool)},
+            r"`start` must be \[B, T\] = \[2, 4\], not \[2, 5\]",
+        ),
+        ({"valid": torch.zeros(4, dtype=torch.bool)}, r"`valid` must be \[B, T\] = \[2, 4\], not \[4\]"),
+        ({"start": torch.zeros(2, 4)}, "`start` must be of bool"),
+        (
+            {"state": (torch.zeros(3, 4), torch.zeros(3, 4))},
+            r"must be \[2, 4\] for x \[2, 4, 3\], not \[3, 4\]",
+        ),
+    ],
+)
+def test_bad_input_is_named(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LSTM(3, 4).unroll(**{"x": torch.zeros(2, 4, 3), **given})
+    with pytest.raises(ValueError, match=r"a step has shape \[B, 3\], not \[2, 4\]"):
+        LSTM(3, 4).step(torch.zeros(2, 4))
+    with pytest.raises(ValueError, match="0 and 4"):
+        LSTM(0, 4)
+
+
 def test_every_name_makes_a_cell() -> None:
-    assert {"rnn", "rnn-relu", "lstm", "gru", "gru-before", "peephole", "peephole-full", "peephole-cifg"} <= {*CELLS}
+    assert {"rnn", "rnn-relu", "lstm", "gru", "gru-before", "peephole", "peephole-full", "peephole-cifg"} <= {
+        *CELLS
+    }
     for make in CELLS.values():
         y, state = make(3, 4).step(torch.zeros(2, 3))
         assert y.shape == (2, 4)
