@@ -1,8 +1,9 @@
 """Fully connected networks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from core.networks.net import (
@@ -11,12 +12,25 @@ from core.networks.net import (
     SLOPES,
     Array,
     Arrays,
-    LayerNorm,
     Linear,
     Net,
     draw,
     pick,
 )
+from core.networks.normalisation import NORMS
+
+
+def _softmax(x: Tensor) -> Tensor:
+    return x.softmax(-1)
+
+
+RANGES: dict[str, Callable[[Tensor], Tensor]] = {
+    "real": ACTIVATIONS["identity"],  # all of ℝᵈ: regression
+    "unit": torch.sigmoid,  # each in [0, 1]: probabilities of independent things
+    "simplex": _softmax,  # in [0, 1] and together 1: probabilities of classes
+    "tanh": torch.tanh,  # each in [−1, 1]: actions, pixels
+}
+"""The last layer by the range that outputs should have."""
 
 
 class MLP(Net):
@@ -29,7 +43,11 @@ class MLP(Net):
         initialise: a key of INITIALISERS; biases start at zero, except with "default".
         gain: scale of the hidden weights; None for the initialiser's own (orthogonal √2).
         gain_out: scale of the last layer's weight (PPO: 0.01 for a policy, 1 for a value).
-        layer_norm: normalise before every hidden activation.
+        layer_norm: the same as ``norm="layer"``.
+        norm: before every hidden activation; a key of NORMS. Batch norm takes all leading axes as the batch; with
+            it the network keeps buffers and does not stack.
+        residual: a hidden layer as wide as its input adds it, H(x) = x + F(x) (He et al. 2016).
+        output_range: instead of an output activation, where outputs should lie; a key of RANGES.
 
     Weights are drawn from torch's global generator, layer by layer. UserError for an unknown name.
     """
@@ -45,14 +63,27 @@ class MLP(Net):
         gain: float | None = None,
         gain_out: float = 1.0,
         layer_norm: bool = False,
+        norm: str = "none",
+        residual: bool = False,
+        output_range: str = "real",
     ) -> None:
         super().__init__()
         if len(sizes) < 2:
             raise ValueError(f"an MLP needs at least the sizes of its input and output, not {tuple(sizes)}")
+        if output_activation is not None and output_range != "real":
+            raise ValueError(
+                f"give an output activation {output_activation!r} or a range {output_range!r}, not both"
+            )
         self.activation = pick(ACTIVATIONS, activation, "activation")
-        self.output_activation = pick(ACTIVATIONS, output_activation or "identity", "activation")
+        last = pick(RANGES, output_range, "output range")
+        self.output_activation = (
+            pick(ACTIVATIONS, output_activation, "activation") if output_activation else last
+        )
         self.in_features, *hidden, self.out_features = sizes
-        self.norms = nn.ModuleList(LayerNorm(width) for width in hidden if layer_norm)
+        norm = "layer" if layer_norm else norm
+        build = pick(NORMS, norm, "norm")
+        self.norms = nn.ModuleList(build(width) for width in hidden) if build else nn.ModuleList()
+        self.stacks, self.residual = norm != "batch", residual
         self.layers = nn.ModuleList(Linear(wide, narrow) for wide, narrow in pairwise(sizes))
         for layer in self.layers[:-1]:
             draw(layer, initialise, gain)
@@ -62,18 +93,20 @@ class MLP(Net):
         """x [..., in] → [..., out]."""
         *hidden, last = self.layers
         for place, layer in enumerate(hidden):
-            x = layer(x)
-            x = self.activation(self.norms[place](x) if self.norms else x)
+            y = layer(x)
+            y = self.activation(self.norms[place](y) if self.norms else y)
+            x = x + y if self.residual and x.shape == y.shape else y
         return self.output_activation(last(x))
 
     def input_gradient(self, x: Tensor) -> Tensor | None:
         """∂(sum of the outputs)/∂x by the chain rule written out, [..., in] → [..., in].
 
         An ordinary forward pass, so its own gradient is one backward pass more and not a double one. None where
-        the activation's slope is not at hand (SLOPES), or with layer norm or an output activation.
+        the activation's slope is not at hand (SLOPES), or with norms, skips or an output activation.
         """
         slope_of = SLOPES.get(self.activation)
-        if slope_of is None or self.norms or self.output_activation is not ACTIVATIONS["identity"]:
+        plain = not self.norms and not self.residual and self.output_activation is ACTIVATIONS["identity"]
+        if slope_of is None or not plain:
             return None
         *hidden, last = (layer for layer in self.layers if isinstance(layer, Linear))
         slopes = []
@@ -95,6 +128,7 @@ class MLP(Net):
             inner is None
             or outer is None
             or self.norms
+            or self.residual
             or len(layers) < len(self.layers)
             or method != "forward"
         ):
