@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.networks.embedding import check_mask
-from core.networks.net import Linear, Net, draw, pick
+from core.networks.net import Linear, draw, pick
 
 
 def masked_softmax(scores: Tensor, allowed: Tensor | None = None) -> Tensor:
@@ -142,7 +142,7 @@ SCORES: dict[str, type[Score]] = {
 }
 
 
-class Attention(Net):
+class Attention(nn.Module):
     """The mean of values, weighted by a softmax of scores.
 
     Args:

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.networks.embedding import Embedding, check_mask, check_text, check_tokens
-from core.networks.net import LayerNorm, Linear, Net, draw
-from core.networks.positions import Learned
+from core.networks.net import LayerNorm, Linear, Memory, Net, draw
+from core.networks.positions import Learned, since
 from core.networks.transformer import Encoder, Form
 
 BASE = Form(
@@ -52,30 +52,41 @@ class Bert(Net):
             if isinstance(part, Linear):
                 _narrow(part)
 
-    def forward(
-        self, x: Tensor, segments: Tensor | None = None, valid: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Read whole texts.
+    def forward(self, x: Tensor, segments: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+        """A vector for every place.
 
         Args:
-            x: tokens [..., T], the first of each being [CLS].
-            segments: [..., T] part each token belongs to; None: all to the first.
+            x: tokens [..., T], the first of each text being [CLS].
+            segments: [..., T] the part each token belongs to; None: all to the first.
             valid: [..., T] bool, True = real.
 
         Returns:
-            A vector for every place [..., T, width], and one for the text [..., width]: tanh(W h_CLS + b).
+            [..., T, width]; `pool` makes one vector of them.
         """
+        return self._read(x, segments, valid, None)
+
+    def unroll(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, Memory]:
+        """As `forward`; start [..., T] bool: a new text begins, and no place reads one of another."""
+        return self._read(x, None, None, start), ()
+
+    def step(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, Memory]:
+        raise ValueError("BERT reads a whole text at once, it has no single step: call it")
+
+    def pool(self, hidden: Tensor) -> Tensor:
+        """One vector for the whole text, tanh(W h + b) of its first place: [..., T, width] → [..., width]."""
+        return torch.tanh(self.pooler(hidden[..., 0, :]))
+
+    def _read(self, x: Tensor, segments: Tensor | None, valid: Tensor | None, start: Tensor | None) -> Tensor:
         check_text(x)
         check_mask("valid", valid, list(x.shape))
+        check_mask("start", start, list(x.shape))
         part = torch.zeros_like(x) if segments is None else segments
         if part.shape != x.shape:
             raise ValueError(f"`segments` must be [B, T] = {list(x.shape)}, not {list(part.shape)}")
         check_tokens(part, self.segments, "segment")
         vectors = self.embedding(x) + self.segment(part)
-        hidden = self.encoder(
-            self.norm(self.places(vectors, torch.arange(x.shape[-1], device=x.device))), valid
-        )
-        return hidden, torch.tanh(self.pooler(hidden[..., 0, :]))
+        places = since(torch.arange(x.shape[-1], device=x.device), start)
+        return self.encoder.unroll(self.norm(self.places(vectors, places)), (), start, valid)[0]
 
 
 class Pretraining(Net):
@@ -99,15 +110,25 @@ class Pretraining(Net):
         self, x: Tensor, segments: Tensor | None = None, valid: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """As Bert's → (scores of tokens [..., T, vocabulary], of 0 = follows and 1 = does not [..., 2])."""
-        hidden, pooled = self.trunk(x, segments, valid)
-        gaps = self.trunk.embedding.scores(self.norm(F.gelu(self.transform(hidden))))
-        bias = (
-            self.bias if self.bias.dim() == 1 else self.bias.reshape(len(gaps), *[1] * (gaps.dim() - 2), -1)
+        hidden = self.trunk(x, segments, valid)
+        return self.gaps(hidden), self.follows(self.trunk.pool(hidden))
+
+    def gaps(self, hidden: Tensor) -> Tensor:
+        """What the trunk gave [..., T, width] → scores of the token at every place [..., T, vocabulary]."""
+        y = self.trunk.embedding.scores(self.norm(F.gelu(self.transform(hidden))))
+        return y + (
+            self.bias if self.bias.dim() == 1 else self.bias.reshape(len(y), *[1] * (y.dim() - 2), -1)
         )
-        return gaps + bias, self.follows(pooled)
+
+    def unroll(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, Memory]:
+        """The scores of tokens alone."""
+        return self.gaps(self.trunk.unroll(x, (), start)[0]), ()
+
+    def step(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, Memory]:
+        return self.trunk.step(x, state, start)
 
 
-class TextClassifier(Net):
+class TextClassifier(nn.Module):
     """Fine-tuning: one class for the whole text, from its one vector.
 
     Args:
@@ -122,17 +143,33 @@ class TextClassifier(Net):
 
     def forward(self, x: Tensor, segments: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """As Bert's → scores [..., classes]."""
-        y: Tensor = self.output(self.trunk(x, segments, valid)[1])
+        y: Tensor = self.output(self.trunk.pool(self.trunk(x, segments, valid)))
         return y
 
 
-class TokenClassifier(TextClassifier):
-    """Fine-tuning: one class for every token."""
+class TokenClassifier(Net):
+    """Fine-tuning: one class for every token.
+
+    Args:
+        trunk: as TextClassifier's.
+    """
+
+    def __init__(self, trunk: Bert, classes: int) -> None:
+        super().__init__()
+        self.trunk, self.stacks = trunk, trunk.stacks
+        self.output = Linear(trunk.pooler.out_features, classes)
+        _narrow(self.output)
 
     def forward(self, x: Tensor, segments: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """As Bert's → scores [..., T, classes]."""
-        y: Tensor = self.output(self.trunk(x, segments, valid)[0])
+        y: Tensor = self.output(self.trunk(x, segments, valid))
         return y
+
+    def unroll(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, Memory]:
+        return self.output(self.trunk.unroll(x, (), start)[0]), ()
+
+    def step(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, Memory]:
+        return self.trunk.step(x, state, start)
 
 
 def pretraining_loss(

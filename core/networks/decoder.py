@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from core.networks.embedding import check_features
 from core.networks.multihead import KeysValues
 from core.networks.net import Memory, Net
-from core.networks.positions import added, alibi, check_kind
+from core.networks.positions import added, alibi, check_kind, since
 from core.networks.transformer import DecoderLayer, Encoder, Form, Norm, View, spread
 
 
@@ -129,14 +129,6 @@ class Decoder(Net):
             return cache
         short = self.memory - cache.shape[-2]
         return F.pad(cache, (0, 0, short, 0)) if short > 0 else cache[..., -self.memory :, :]
-
-
-def since(ages: Tensor, start: Tensor | None) -> Tensor:
-    """Steps since the last beginning: ages [T] or [..., T] without beginnings, start [..., T] bool → [..., T]."""
-    if start is None:
-        return ages
-    begun = torch.where(start, ages, -1).cummax(-1).values
-    return torch.where(begun >= 0, ages - begun, ages)
 
 
 class Transformer(Net):

@@ -23,6 +23,14 @@ def check_kind(kind: str) -> str:
     return kind
 
 
+def since(ages: Tensor, start: Tensor | None) -> Tensor:
+    """Steps since the last beginning: ages [T] or [..., T] without beginnings, start [..., T] bool → [..., T]."""
+    if start is None:
+        return ages
+    begun = torch.where(start, ages, -1).cummax(-1).values
+    return torch.where(begun >= 0, ages - begun, ages)
+
+
 def angles(positions: Tensor, width: int, dtype: torch.dtype, longest: float = 10_000.0) -> Tensor:
     """p · longest^(−2i/width) for i < width/2: positions [..., T] → [..., T, width/2]."""
     if width % 2:

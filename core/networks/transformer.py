@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from core.networks.embedding import check_features
 from core.networks.multihead import KeysValues, MultiHead
 from core.networks.net import ACTIVATIONS, LayerNorm, Linear, Memory, Net, draw, pick
-from core.networks.positions import added, alibi, check_kind
+from core.networks.positions import added, alibi, check_kind, since
 
 
 @dataclass(frozen=True)
@@ -200,19 +200,27 @@ class Encoder(Net):
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """x [..., T, width], valid [..., T] bool (True = real) → [..., T, width]; padding's own rows mean nothing."""
-        check_features(x, self.form.width, valid=valid)
-        positions = torch.arange(x.shape[-2], device=x.device)
+        return self.unroll(x, (), None, valid)[0]
+
+    def unroll(
+        self, x: Tensor, state: Memory = (), start: Tensor | None = None, valid: Tensor | None = None
+    ) -> tuple[Tensor, Memory]:
+        """As `forward`; start [..., T] bool: a new sequence begins, and no place reads one of another."""
+        check_features(x, self.form.width, start=start, valid=valid)
+        places = torch.arange(x.shape[-2], device=x.device)
+        positions = since(places, start)
         if self.added is not None:
             x = self.added(x, positions)
         x = self.drop(x)
-        bias = None
-        if self.kind == "alibi":
-            bias = alibi(positions[:, None] - positions, self.form.heads, x.dtype)
+        bias = alibi(places[:, None] - places, self.form.heads, x.dtype) if self.kind == "alibi" else None
         allowed = None if valid is None else valid[..., None, None, :]
+        if start is not None:
+            number = start.cumsum(-1)  # of the sequence each place belongs to
+            own = (number.unsqueeze(-1) == number.unsqueeze(-2)).unsqueeze(-3)
+            allowed = own if allowed is None else own & allowed
         for layer in self.layers:
             x = layer(x, allowed, bias, positions)
-        y: Tensor = self.norm(x)
-        return y
+        return self.norm(x), ()
 
     def step(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, Memory]:
         raise ValueError(

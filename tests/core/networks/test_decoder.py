@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from core import trees
-from core.networks.decoder import Decoder, Transformer, since
+from core.networks.decoder import Decoder, Transformer
 from core.networks.net import Chain, Linear
 from core.networks.positions import POSITIONS
 from core.networks.transformer import Form
@@ -99,13 +99,6 @@ def test_gradcheck() -> None:
     x = torch.randn(2, 4, 4, dtype=F64, requires_grad=True)
     start = torch.tensor([[False, False, True, False], [False] * 4])
     assert torch.autograd.gradcheck(lambda x: net.unroll(x, (), start)[0], x)
-
-
-def test_ages_by_hand() -> None:
-    start = torch.tensor([[False, True, False, True, False], [False] * 5])
-    ages = torch.tensor([[2], [7]]) + torch.arange(5)
-    assert since(ages, start).tolist() == [[2, 0, 1, 0, 1], [7, 8, 9, 10, 11]]
-    assert since(torch.arange(5), start).tolist() == [[0, 0, 1, 0, 1], [0, 1, 2, 3, 4]]
 
 
 def test_in_a_chain_it_acts_step_by_step_and_learns_over_sequences() -> None:

@@ -15,7 +15,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,13 +25,20 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 import core.networks
+from core.networks.bert import Bert, Pretraining, TokenClassifier
 from core.networks.cell import Cell, Reader
 from core.networks.cnn import ConvDecoder, ConvEncoder, Encoder, NatureCNN
 from core.networks.dcgan import DCCritic, DCGenerator
+from core.networks.decoder import Decoder, Transformer
+from core.networks.language import LanguageModel, Translator
 from core.networks.mlp import MLP
 from core.networks.net import Chain, Linear, Net
+from core.networks.positions import POSITIONS
 from core.networks.recurrent import CELLS
+from core.networks.seq2seq import DECODERS, Seq2Seq
 from core.networks.sequences import Bidirectional, SeqToSeq, SeqToVec, VecToSeq, deep
+from core.networks.transformer import Encoder as TransformerEncoder
+from core.networks.transformer import Form
 
 F64 = torch.float64
 Input = Callable[..., Tensor]
@@ -48,6 +55,8 @@ def tokens(vocabulary: int) -> Input:
 
 
 THREE = features(3)
+FORM = Form(width=4, heads=2, hidden=5, layers=2)
+BERT = replace(FORM, activation="gelu", pre_norm=False, final_norm=False)
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,33 @@ NETS: dict[str, Row] = {
     "nature cnn": Row(lambda: NatureCNN((2, 6, 6), 4), features(2, 6, 6), "plain"),
     "dcgan generator": Row(lambda: DCGenerator(4, (1, 8, 8), width=2), features(4), "plain"),
     "dcgan critic": Row(lambda: DCCritic((1, 8, 8), width=2), features(1, 8, 8), "plain"),
+}
+NETS |= {
+    f"{name} of a transformer, {kind} positions": Row(partial(make, FORM, kind, 1000), features(4), **other)
+    for kind in POSITIONS
+    for name, make, other in (
+        ("encoder", TransformerEncoder, {"kind": "whole"}),
+        ("decoder", Decoder, {}),
+        ("decoder with a memory", partial(Decoder, memory=2), {}),
+        ("both", Transformer, {"call": lambda net, x, valid: net(x, x, valid)}),
+    )
+}
+NETS |= {
+    "language model": Row(lambda: LanguageModel(6, FORM, 1000), tokens(6)),
+    "language model, untied": Row(lambda: LanguageModel(6, FORM, None, "rope", 3, tied=False), tokens(6)),
+    "translator": Row(lambda: Translator(6, 6, FORM), tokens(6), call=lambda net, x, valid: net(x, x, valid)),
+    **{
+        f"encoder–decoder, {cell}, attention {attention}": Row(
+            partial(Seq2Seq, 6, 6, 4, 3, cell, attention, reverse=True),
+            tokens(6),
+            call=lambda net, x, valid: net(x, x, valid),
+        )
+        for attention in DECODERS
+        for cell in ("gru", "lstm")
+    },
+    "bert": Row(lambda: Bert(6, BERT, 9), tokens(6), "whole"),
+    "bert, pretraining": Row(lambda: Pretraining(Bert(6, BERT, 9)), tokens(6), "whole"),
+    "bert, tokens": Row(lambda: TokenClassifier(Bert(6, BERT, 9), 3), tokens(6), "whole"),
 }
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from core.networks.positions import POSITIONS, Learned, added, alibi, rotate, sinusoid, slopes
+from core.networks.positions import POSITIONS, Learned, added, alibi, rotate, since, sinusoid, slopes
 
 F64 = torch.float64
 
@@ -66,3 +66,10 @@ def test_kinds() -> None:
         added("learnt", 4, 2)
     with pytest.raises(ValueError, match="need `length`"):
         added("learned", None, 2)
+
+
+def test_ages_by_hand() -> None:
+    start = torch.tensor([[False, True, False, True, False], [False] * 5])
+    ages = torch.tensor([[2], [7]]) + torch.arange(5)
+    assert since(ages, start).tolist() == [[2, 0, 1, 0, 1], [7, 8, 9, 10, 11]]
+    assert since(torch.arange(5), start).tolist() == [[0, 0, 1, 0, 1], [0, 1, 2, 3, 4]]
