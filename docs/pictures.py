@@ -42,7 +42,8 @@ def browser(size: tuple[int, int]) -> Iterator[Page]:
 
 @contextmanager
 def dashboard(root: Path) -> Iterator[str]:
-    """`lab dashboard` over a folder, and its address."""
+    """`lab dashboard` over a folder of this project, and its address."""
+    root = root.resolve().relative_to(ROOT)  # pages name it
     command = [
         str(Path(sys.executable).with_name("lab")),
         "dashboard",
@@ -52,7 +53,7 @@ def dashboard(root: Path) -> Iterator[str]:
         "--port",
         "0",
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         address = re.search(r"http://\S+?/", process.stdout.readline())
         assert address is not None
@@ -117,6 +118,7 @@ def of_demo(runs: Path) -> None:
             "run": (f"/run?run={quote(demos[-1].name, safe='')}", ".js-plotly-plot"),
             "tables": (f"/tables?run={quote(table.name + '/0', safe='')}", ".js-plotly-plot"),
         },
+        height=1120,
     )
     gan = demos[-1].with_name(demos[-1].name.removesuffix("vae") + "wgan-gp")
     panels = [(title, newest(run / "0", "samples")) for title, run in (("VAE", demos[-1]), ("WGAN-GP", gan))]
