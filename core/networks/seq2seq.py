@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from core.networks.attention import Attention
-from core.networks.cell import Cell, choose
+from core.networks.cell import Reader, choose
 from core.networks.embedding import Embedding, check_mask, check_pairs, check_text
 from core.networks.net import Linear, Memory, Net, draw, pick
 from core.networks.recurrent import CELLS
+from core.networks.sequences import Bidirectional
 
 
 class Source(NamedTuple):
@@ -29,7 +30,9 @@ class Plain(nn.Module):
 
     attention: Attention | None = None
 
-    def __init__(self, cell: str, embed: int, width: int, score: str | None, length: int | None) -> None:
+    def __init__(
+        self, cell: str, embed: int, width: int, keys: int, score: str | None, length: int | None
+    ) -> None:
         super().__init__()
         self.cell = pick(CELLS, cell, "cell")(embed, width)
 
@@ -42,11 +45,13 @@ class Plain(nn.Module):
 class Bahdanau(nn.Module):
     """s_t = cell([x_t; c_t], s_{t−1}) with c_t read by s_{t−1}; puts out W[s_t; c_t] + b."""
 
-    def __init__(self, cell: str, embed: int, width: int, score: str | None, length: int | None) -> None:
+    def __init__(
+        self, cell: str, embed: int, width: int, keys: int, score: str | None, length: int | None
+    ) -> None:
         super().__init__()
-        self.cell = pick(CELLS, cell, "cell")(embed + width, width)
-        self.attention = Attention(width, width, score or "additive", width, length)
-        self.join = Linear(2 * width, width)
+        self.cell = pick(CELLS, cell, "cell")(embed + keys, width)
+        self.attention = Attention(width, keys, score or "additive", width, length)
+        self.join = Linear(width + keys, width)
         draw(self.join, "xavier")
 
     def unroll(self, x: Tensor, state: Memory, source: Source) -> tuple[Tensor, Memory, Tensor]:
@@ -64,11 +69,13 @@ class Bahdanau(nn.Module):
 class Luong(nn.Module):
     """h_t = cell(x_t, h_{t−1}), c_t read by h_t; puts out tanh(W[c_t; h_t] + b). Without input feeding."""
 
-    def __init__(self, cell: str, embed: int, width: int, score: str | None, length: int | None) -> None:
+    def __init__(
+        self, cell: str, embed: int, width: int, keys: int, score: str | None, length: int | None
+    ) -> None:
         super().__init__()
         self.cell = pick(CELLS, cell, "cell")(embed, width)
-        self.attention = Attention(width, width, score or "general", width, length)
-        self.join = Linear(2 * width, width)
+        self.attention = Attention(width, keys, score or "general", width, length)
+        self.join = Linear(width + keys, width)
         draw(self.join, "xavier")
 
     def unroll(self, x: Tensor, state: Memory, source: Source) -> tuple[Tensor, Memory, Tensor]:
@@ -101,6 +108,8 @@ class Seq2Seq(Net):
         score: a key of SCORES; None for the paper's: additive (Bahdanau) or general (Luong).
         length: the longest source, for location scores.
         reverse: the encoder reads the source from its end, so that its beginning is fresh when the answer begins.
+        bidirectional: the encoder reads both ways (Bahdanau et al. 2015): places are [h→; h←], 2·width wide, and the
+            decoder begins with tanh(W [last h→; first h←] + b), for each tensor of its state.
     """
 
     stacks = True
@@ -116,20 +125,27 @@ class Seq2Seq(Net):
         score: str | None = None,
         length: int | None = None,
         reverse: bool = False,
+        bidirectional: bool = False,
     ) -> None:
         super().__init__()
-        embed = embed or width
-        self.width, self.reverse = width, reverse
+        embed, self.keys = embed or width, 2 * width if bidirectional else width
+        self.reverse, self.bidirectional = reverse, bidirectional
         self.source, self.target = Embedding(source, embed), Embedding(target, embed)
-        self.encoder: Cell = pick(CELLS, cell, "cell")(embed, width)
-        self.decoder = pick(DECODERS, attention, "attention")(cell, embed, width, score, length)
+        make = pick(CELLS, cell, "cell")
+        ahead = make(embed, width)
+        self.encoder: Reader = Bidirectional(ahead, make(embed, width)) if bidirectional else ahead
+        self.bridges = nn.ModuleList(
+            Linear(2 * width, width) for _ in range(ahead.tensors if bidirectional else 0)
+        )
+        self.decoder = pick(DECODERS, attention, "attention")(cell, embed, width, self.keys, score, length)
         self.output = Linear(width, target)
-        draw(self.output, "xavier")
+        for layer in (*self.bridges, self.output):
+            draw(layer, "xavier")
 
     def init_state(self, *batch: int) -> Memory:
         """Without any source; `begin` reads one. (The cell's state, its first state, the source)."""
-        first = self.encoder.init_state(*batch)
-        nothing = self.output.weight.new_zeros(*batch, 0, self.width)
+        first = self.decoder.cell.init_state(*batch)
+        nothing = self.output.weight.new_zeros(*batch, 0, self.keys)
         valid = torch.zeros(*batch, 0, dtype=torch.bool, device=nothing.device)
         return first, first, tuple(self._source(nothing, valid))
 
@@ -143,6 +159,9 @@ class Seq2Seq(Net):
         if order is not None:
             x = x.take_along_dim(order.unsqueeze(-1), -2)
         y, first = self.encoder.unroll(x, (), None, valid)
+        if self.bidirectional:
+            both = zip(self.bridges, *first, strict=True)
+            first = tuple(torch.tanh(bridge(torch.cat(ends, -1))) for bridge, *ends in both)
         if order is not None:  # a reversal is its own inverse
             y = y.take_along_dim(order.unsqueeze(-1), -2)
         return first, first, tuple(self._source(y, real))

@@ -112,7 +112,9 @@ NETS |= {
     "translator": Row(lambda: Translator(6, 6, FORM), tokens(6), call=lambda net, x, valid: net(x, x, valid)),
     **{
         f"encoder–decoder, {cell}, attention {attention}": Row(
-            partial(Seq2Seq, 6, 6, 4, 3, cell, attention, reverse=True),
+            partial(
+                Seq2Seq, 6, 6, 4, 3, cell, attention, reverse=cell == "gru", bidirectional=cell == "lstm"
+            ),
             tokens(6),
             call=lambda net, x, valid: net(x, x, valid),
         )
