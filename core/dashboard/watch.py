@@ -4,6 +4,7 @@ import math
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,9 @@ class Live(Record):
 
     def step(self) -> int:
         """How far the run got on its axis: what a finished run says, else the last row's step."""
-        summary, tail = self.files.summary(), self.files.metrics.last()
-        first, second = (summary, tail) if self.status == "finished" else (tail, summary)
-        for told in (first.get(self.axis), second.get(self.axis)):
+        said: list[Callable[[], dict[str, Any]]] = [self.files.metrics.last, self.files.summary]
+        for ask in reversed(said) if self.status == "finished" else said:  # one answer is enough
+            told = ask().get(self.axis)
             if isinstance(told, int | float) and math.isfinite(told):
                 return int(told)
         return 0
