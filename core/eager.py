@@ -4,7 +4,8 @@ A network of a million weights is memory that is read and written: every pass ov
 temporary. What one seed learns does not depend on the others: each row is worked on by itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch.func import vmap
 from core import trees
 from core.gradients import Metrics, Params, by_tape, by_transform
 from core.layout import Layout
+from core.noise import mix
 from core.optimisers import Moments, Optimiser
 
 
@@ -21,6 +23,23 @@ class Turn:
     """Whose turn it is on the loop: only buffers tell seeds' modules apart, and those are never compiled."""
 
     seed = 0
+    drops = False  # whether a network with dropout was ever built: else nothing is drawn in a turn
+
+    def chances(self, name: str, seeds: Sequence[int], t: Tensor, training: bool) -> list[int | None]:
+        """What dropout draws from in the step after t ``[seed, 1]``, by seed; None where nothing is dropped."""
+        if not (training and self.drops):
+            return [None] * len(seeds)
+        counts = t.flatten().long().tolist()
+        return [mix("dropout", name, seed, count) for seed, count in zip(seeds, counts, strict=True)]
+
+
+def drawn(chance: int | None, device: torch.device, run: Callable[..., Any], *given: Any) -> Any:
+    """``run(*given)``, whose dropout draws from ``chance``; torch's global generators are left as they were."""
+    if chance is None:
+        return run(*given)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(chance)
+        return run(*given)
 
 
 def in_turn(
@@ -30,12 +49,14 @@ def in_turn(
     gradient: Tensor,
     batch: Any,
     turn: Turn,
+    chances: Sequence[int | None],
 ) -> Metrics:
     """One seed's gradient after the other, from rows ``[seed, P]`` into rows; the loss's metrics ``[seed]``."""
     found = []
     for k, (row, out) in enumerate(zip(weights, gradient, strict=True)):
         turn.seed, own = k, trees.of_seed(batch, k)
-        parts, metrics = by_tape(lambda views, own=own: loss(views, *own), layout.views(row))  # type: ignore[misc]
+        one = partial(drawn, chances[k], row.device, by_tape)
+        parts, metrics = one(lambda views, own=own: loss(views, *own), layout.views(row))
         layout.write(parts, out)
         found.append(metrics)
     turn.seed = 0

@@ -6,7 +6,8 @@ all seeds. There are two ways through that step, chosen by ``path`` and recorded
 
 ``loop``
     One seed after the other, each by exactly the same instructions: what a seed learns is the same to the bit
-    alone and in company, by construction. Any module.
+    alone and in company, by construction. Any module. Dropout in it draws anew for each seed and step count,
+    whatever else was drawn: resuming needs nothing more than the count.
 ``vmap``
     All seeds in one batched computation: faster with several seeds. Sums may be taken in another order than on
     the loop, so weights agree within rounding; a lone seed is doubled, so that it is computed as in company.
@@ -45,7 +46,7 @@ class Replicas:
     Args:
         build: makes one network; called once per seed under that seed's own random numbers.
         seeds: the run's seeds.
-        name: parts the initial weights of several networks of one seed.
+        name: parts the initial weights (and what dropout draws) of several networks of one seed.
         optimiser: the update rule, e.g. ``Adam(eps=1e-5)``.
         clip: largest allowed gradient norm over all weights of a seed; None: not clipped.
         device: where weights live.
@@ -67,17 +68,18 @@ class Replicas:
         path: Path = "loop",
         compiled: bool = False,
     ) -> None:
-        self.seeds, self.path, self.clip = tuple(seeds), path, clip
+        self.seeds, self.name, self.path, self.clip = tuple(seeds), name, path, clip
         self.optimiser: Optimiser = optimiser or Adam()
         self.device = torch.device(device)
         self.modules = [_built(build, mix("weights", name, seed)).to(self.device) for seed in seeds]
         first = self.modules[0]
         buffers = any(True for _ in first.buffers())
-        dropout = any(isinstance(part, nn.Dropout) for part in first.modules())
+        dropout = any(isinstance(part, nn.modules.dropout._DropoutNd) for part in first.modules())
         self._has_modes = buffers or dropout
         if path == "vmap" and self._has_modes:
             raise UserError("a network with batch norm or dropout trains seed by seed; use --path loop")
         self.compiled = compiled and not buffers
+        self._turn.drops |= dropout
         self._move_in(first)
         self.moments: Moments = tuple(torch.zeros_like(self.matrix) for _ in range(self.optimiser.count))
         self.gradient = torch.zeros_like(self.matrix)
@@ -124,11 +126,10 @@ class Replicas:
                 doubled = trees.map(lambda leaf: leaf.expand(2, *leaf.shape[1:]), inputs)
                 return trees.map(lambda leaf: leaf[:1], run(*doubled))
             modules = [self._in_mode(module, training) for module in self.modules]
-            if len(modules) == 1:
-                run = modules[0] if method is None else getattr(modules[0], method)
-                return trees.map(lambda leaf: leaf.unsqueeze(0), run(*trees.of_seed(inputs, 0)))
             runs = modules if method is None else [getattr(module, method) for module in modules]
-            outputs = [run(*trees.of_seed(inputs, k)) for k, run in enumerate(runs)]
+            chances, outputs = self._chances(training), []
+            for k, run in enumerate(runs):
+                outputs.append(eager.drawn(chances[k], self.device, run, *trees.of_seed(inputs, k)))
             return trees.map(lambda *parts: torch.stack(parts), outputs[0], *outputs[1:])
 
     def act(self, inputs: Array, method: str) -> Array:
@@ -156,6 +157,9 @@ class Replicas:
         """The module in training or evaluation mode; where modes change nothing, they are not switched."""
         return module.train(training) if self._has_modes else module
 
+    def _chances(self, training: bool = True) -> list[int | None]:
+        return self._turn.chances(self.name, self.seeds, self.t, training)
+
     def step(self, loss: Loss, *batch: Any, lr: float) -> Metrics:
         """One update of every seed.
 
@@ -179,14 +183,17 @@ class Replicas:
         if self.path == "vmap":
             return self._steps[loss](state, rate, batch)
         found = []
-        for k in range(len(self.seeds)):
-            found.append(self._steps[loss](trees.of_seed(state, k), rate, trees.of_seed(batch, k)))
+        for k, chance in enumerate(self._chances()):
+            own = (trees.of_seed(state, k), rate, trees.of_seed(batch, k))
+            found.append(eager.drawn(chance, self.device, self._steps[loss], *own))
         return {name: torch.stack([metrics[name] for metrics in found]) for name in found[0]}
 
     def _step_eagerly(self, loss: Loss, batch: Any, lr: float) -> Metrics:
         rows = (self.layout, self.matrix, self.gradient, batch)
-        together = self.path == "vmap"
-        metrics = eager.together(loss, *rows) if together else eager.in_turn(loss, *rows, self._turn)
+        if self.path == "vmap":
+            metrics = eager.together(loss, *rows)
+        else:
+            metrics = eager.in_turn(loss, *rows, self._turn, self._chances())
         state = (self.matrix, self.moments, self.gradient, self.t, self.alive)
         return {**metrics, "grad_norm": eager.descend(self.optimiser, *state, self.clip, lr)}
 

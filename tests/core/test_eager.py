@@ -80,7 +80,7 @@ def test_both_ways_write_the_same_gradient_and_only_where_weights_are(seeds: int
         return value, {"loss": value}
 
     one, all_at_once = torch.full((seeds, 32), 7.0), torch.full((seeds, 32), 7.0)
-    first = eager.in_turn(loss, layout, weights, one, (x,), eager.Turn())
+    first = eager.in_turn(loss, layout, weights, one, (x,), eager.Turn(), [None] * len(weights))
     second = eager.together(loss, layout, weights, all_at_once, (x,))
     assert first["loss"].shape == (seeds,)
     torch.testing.assert_close(first, second)

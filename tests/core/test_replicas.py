@@ -251,6 +251,92 @@ def test_called_as_while_training_batch_norm_takes_this_batch_and_moves_its_stat
     assert not torch.equal(still, net(x))  # the statistics have moved
 
 
+class Dropping:
+    """A network with batch norm and dropout, trained for as many seeds as asked; something else draws in between."""
+
+    def __init__(self, seeds: list[int], compiled: bool = False, norm: bool = True) -> None:
+        def build() -> nn.Module:
+            norms = [nn.BatchNorm1d(8)] if norm else []
+            return nn.Sequential(nn.Linear(3, 8), *norms, nn.Dropout(0.5), nn.Linear(8, 1))
+
+        self.net, self.noise = Replicas(build, seeds, compiled=compiled), Noise(seeds, "data")
+
+    def loss(self, params: dict[str, Tensor], x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        return (self.net.apply(params, x) - 1).square().mean(), {}
+
+    def train(self, steps: int) -> Tensor:
+        for _ in range(steps):
+            torch.rand(1)
+            self.net.step(self.loss, self.noise.normal(16, 3), lr=0.1)
+        return self.net.matrix.clone()
+
+
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=slow)])
+def test_dropout_draws_the_same_alone_and_in_company_and_leaves_the_global_generator_alone(
+    compiled: bool,
+) -> None:
+    kind = {"compiled": compiled, "norm": not compiled}
+    together = Dropping([3, 5], **kind).train(6)
+    torch.rand(7)  # where the global generator stands means nothing
+    for k, seed in enumerate([3, 5]):
+        assert torch.equal(Dropping([seed], **kind).train(6)[0], together[k])
+    task = Dropping([3, 5], **kind)
+    before = torch.get_rng_state()
+    task.net.step(task.loss, task.noise.normal(16, 3), lr=0.1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_dropout_draws_anew_for_each_step_seed_and_name() -> None:
+    x = torch.ones(2, 64, 4)
+
+    def dropped(name: str, steps: int) -> Tensor:
+        net = Replicas(lambda: nn.Sequential(nn.Dropout(0.5), _scalar_of(4)), [0, 1], name=name)
+        for _ in range(steps):
+            net.step(lambda params, x: (net.apply(params, x).square().mean() * 0, {}), x, lr=0.1)
+        return torch.as_tensor(net(x, training=True))
+
+    first = dropped("net", 0)
+    assert torch.equal(first, dropped("net", 0))
+    assert not torch.equal(first[0], first[1])
+    assert not torch.equal(first, dropped("net", 1))
+    assert not torch.equal(first, dropped("other", 0))
+
+
+def _scalar_of(width: int) -> nn.Module:
+    layer = nn.Linear(width, 1, bias=False)
+    nn.init.ones_(layer.weight)
+    return layer
+
+
+def test_batch_norm_and_dropout_go_on_to_the_bit_from_what_was_saved() -> None:
+    x = Noise([4, 9], "x").normal(6, 3)
+    straight = Dropping([4, 9])
+    end = straight.train(9)
+    first, second = Dropping([4, 9]), Dropping([4, 9])
+    first.train(4)
+    second.net.load_state_dict(first.net.state_dict())
+    second.noise.load_state_dict(first.noise.state_dict())
+    assert torch.equal(second.train(5), end)
+    assert torch.equal(second.net(x), straight.net(x))  # by the running statistics
+    assert torch.equal(second.net(x), second.net(x))  # nothing is dropped
+
+
+def test_a_loss_that_calls_a_network_with_dropout_is_as_reproducible_as_that_network() -> None:
+    def trained() -> Tensor:
+        ours, judge = Replicas(lambda: nn.Linear(3, 3), [0], name="ours"), Dropping([0]).net
+
+        def loss(params: dict[str, Tensor], x: Tensor, judging: Any) -> tuple[Tensor, dict[str, Tensor]]:
+            return judge.apply(judging, ours.apply(params, x)).mean(), {}
+
+        for _ in range(3):
+            ours.step(loss, torch.ones(1, 5, 3), judge.weights(), lr=0.1)
+        return ours.matrix.clone()
+
+    first = trained()
+    torch.rand(3)
+    assert torch.equal(first, trained())
+
+
 @pytest.mark.slow
 def test_more_networks_than_torch_keeps_forms_of_one_function_are_all_compiled() -> None:
     counters = torch._dynamo.utils.counters
