@@ -1,5 +1,6 @@
 """The cells: parity with PyTorch's, forgetting, unroll against step, gradients, stacked seeds."""
 
+import math
 from typing import Any
 
 import pytest
@@ -194,14 +195,18 @@ def test_rnn_by_hand() -> None:
 
 
 def test_gru_before_by_hand() -> None:
-    cell = GRU(1, 1, reset="before")
+    cell = GRU(1, 2, reset="before")
     with torch.no_grad():
         for weight in cell.parameters():
             weight.zero_()
-        cell.candidate.weight.fill_(2.0)
-    # r = z = ½: h̃ = tanh(2 · (½ · 0.6)) = tanh 0.6, h' = ½ · 0.6 + ½ h̃
-    y, _ = cell.step(torch.zeros(1, 1), (torch.tensor([[0.6]]),))
-    assert y.item() == pytest.approx(0.3 + 0.5 * 0.5370495669980353, abs=1e-6)
+        cell.input.bias[1] = math.log(3)  # r = (½, ¾), z = ½
+        cell.candidate.weight.copy_(
+            torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+        )  # changes places: it shows what came first
+    # r ⊙ h = (0.2, 0.6), changed places: h̃ = tanh (0.6, 0.2), h' = ½ h + ½ h̃
+    y, _ = cell.step(torch.zeros(1, 1), (torch.tensor([[0.4, 0.8]]),))
+    expected = [0.2 + 0.5 * 0.5370495669980353, 0.4 + 0.5 * 0.197375320224904]
+    assert y[0].tolist() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("reset", ["before", "after"])

@@ -143,6 +143,11 @@ def test_sequence_to_sequence_is_the_head_at_every_step() -> None:
     net, x = SeqToSeq(GRU(3, 4), MLP((4, 5, 2))), torch.randn(2, 6, 3)
     y, _ = net.unroll(x)
     assert torch.equal(y, net.head(net.body.unroll(x)[0]))
+    valid = torch.arange(6) < torch.tensor([[6], [2]])
+    nn.init.ones_(net.head.layers[-1].bias)
+    y, state = net.unroll(x, (), None, valid)
+    assert y[1, 2:].abs().sum() == 0
+    torch.testing.assert_close(y[1, 1], net.output(state)[1])
     assert net.stacks
     assert not SeqToSeq(GRU(3, 4), nn.Linear(4, 2)).stacks
 
