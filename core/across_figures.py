@@ -54,7 +54,11 @@ def improvements(together: Across, colours: dict[str, str]) -> dict[str, Any]:
             "marker": {"color": colours[other], "size": 10}, "hovertemplate": f"{said(chance)}<extra></extra>",
         })  # fmt: skip
     title = f"P({escape(shorter(counted(together, best)))} scores above it)"
-    rows: dict[str, Any] = {"tickvals": list(range(len(names))), "ticktext": names, "range": [len(names) - 0.5, -0.5]}
+    rows: dict[str, Any] = {
+        "tickvals": list(range(len(names))),
+        "ticktext": names,
+        "range": [len(names) - 0.5, -0.5],
+    }
     figure = _figure(data, title, "", **rows)
     half = {"type": "line", "xref": "x", "yref": "paper", "x0": 0.5, "x1": 0.5, "y0": 0, "y1": 1}
     figure["layout"]["shapes"] = [{**half, "line": {"color": "#8a8f98", "width": 1.2, "dash": "dash"}}]

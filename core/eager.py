@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from core import trees
+from core.clipping import By, clip_rows
 from core.gradients import Metrics, Params, by_tape, by_transform
 from core.layout import Layout
 from core.noise import mix
@@ -94,10 +95,15 @@ def descend(
     gradient: Tensor,
     t: Tensor,
     alive: Tensor,
-    clip: float | None,
     lr: float,
+    clip: float | None = None,
+    clip_by: By = "global",
+    layout: Layout | None = None,
 ) -> Tensor:
     """Clip the gradients and follow them, in place; a seed whose own is not finite stays as it is from then on.
+
+    Args:
+        layout: where each weight stands; needed to clip by tensor.
 
     Returns:
         The norms ``[seed]`` before clipping.
@@ -106,7 +112,7 @@ def descend(
         [row.norm() for row in gradient]
     )  # one by one: the sum of a row is the same in company
     if clip is not None:
-        gradient *= (clip / (norms + 1e-6)).clamp(max=1.0)[:, None]
+        clip_rows(gradient, norms, clip, clip_by, layout)
     alive &= norms.isfinite()
     able = alive.nonzero().flatten().tolist()
 

@@ -1,5 +1,7 @@
 """A network's named weights as one row of numbers, and back."""
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 
@@ -40,3 +42,10 @@ class Layout:
         """The same into rows ``[…, P]`` that are there, from ``{name: […, *shape]}``; what lies between is left."""
         for name, view in self.views(flat).items():
             view.copy_(parts[name])
+
+    def mask(self, names: Collection[str]) -> Tensor:
+        """A row with ones where the weights of these names stand, zeros elsewhere: ``[P]``."""
+        flat = torch.zeros(self.width)
+        for name, view in self.views(flat).items():
+            view.fill_(float(name in names))
+        return flat

@@ -20,6 +20,8 @@ HIGHER_IS_BETTER = {
     "regret": False,
     "mse": False,
     "perplexity": False,
+    "bits_per_character": False,
+    "exact": True,  # share of outputs without a mistake
     "fid": False,
     "kid": False,
 }

@@ -145,4 +145,34 @@ class SGD:
             steps += 1
 
 
+@dataclass(frozen=True, eq=False)
+class Decayed:
+    """Any of them, with decoupled weight decay of just those weights where ``mask`` ``[P]`` is 1."""
+
+    inner: Optimiser
+    decay: float  # as a share of lr, as Adam's
+    mask: Tensor
+
+    @property
+    def count(self) -> int:
+        return self.inner.count
+
+    def corrections(self, t: Tensor) -> Tensor:
+        """The inner one's."""
+        return self.inner.corrections(t)
+
+    def __call__(
+        self, weights: Tensor, gradient: Tensor, moments: Moments, corrections: Tensor, lr: Tensor
+    ) -> tuple[Tensor, Moments]:
+        shrunk = weights * (1 - lr * self.decay * self.mask)
+        return self.inner(shrunk, gradient, moments, corrections, lr)
+
+    def in_place(
+        self, weights: Seeds, gradients: Seeds, moments: tuple[Seeds, ...], t: Seeds, lr: float
+    ) -> None:
+        for w in weights:
+            w.addcmul_(w, self.mask, value=-lr * self.decay)
+        self.inner.in_place(weights, gradients, moments, t, lr)
+
+
 OPTIMISERS = {"adam": Adam, "rmsprop": RMSprop, "sgd": SGD}

@@ -12,8 +12,6 @@ all seeds. There are two ways through that step, chosen by ``path`` and recorded
     All seeds in one batched computation: faster with several seeds. Sums may be taken in another order than on
     the loop, so weights agree within rounding; a lone seed is doubled, so that it is computed as in company.
     Modules without buffers or dropout.
-
-Either is eager, or ``compiled``: gradient, clip and optimiser become one compiled function.
 """
 
 import copy
@@ -25,12 +23,14 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from core import eager, trees
+from core.clipping import By, clipped_row
 from core.errors import UserError
 from core.gradients import Metrics, Params, by_transform
 from core.layout import Layout
 from core.networks.net import Array, Arrays, Net
 from core.noise import States, mix
-from core.optimisers import Adam, Moments, Optimiser
+from core.optimisers import Adam, Decayed, Moments, Optimiser
+from core.regularisation import kernels
 
 Loss: TypeAlias = Callable[..., tuple[Tensor, Metrics]]
 Path: TypeAlias = Literal["loop", "vmap"]
@@ -48,10 +48,12 @@ class Replicas:
         seeds: the run's seeds.
         name: parts the initial weights (and what dropout draws) of several networks of one seed.
         optimiser: the update rule, e.g. ``Adam(eps=1e-5)``.
-        clip: largest allowed gradient norm over all weights of a seed; None: not clipped.
+        clip: the most that the gradient's global norm may be (or its norm by tensor, or each of its values, as
+            ``clip_by`` says); None: not clipped.
+        decay: decoupled weight decay of kernels alone, as a share of lr; biases and norms are spared.
         device: where weights live.
         path: ``loop`` or ``vmap``, see above.
-        compiled: compile the step (worth it from some ten thousand steps on).
+        compiled: gradient, clip and optimiser become one compiled function (worth it from ten thousand steps on).
     """
 
     _turn = eager.Turn()  # of every network: the loss of one may call another, and must meet the same seed's
@@ -64,11 +66,13 @@ class Replicas:
         name: str = "net",
         optimiser: Optimiser | None = None,
         clip: float | None = None,
+        clip_by: By = "global",
+        decay: float = 0.0,
         device: str | torch.device = "cpu",
         path: Path = "loop",
         compiled: bool = False,
     ) -> None:
-        self.seeds, self.name, self.path, self.clip = tuple(seeds), name, path, clip
+        self.seeds, self.name, self.path, self.clip, self.clip_by = tuple(seeds), name, path, clip, clip_by
         self.optimiser: Optimiser = optimiser or Adam()
         self.device = torch.device(device)
         self.modules = [_built(build, mix("weights", name, seed)).to(self.device) for seed in seeds]
@@ -81,6 +85,8 @@ class Replicas:
         self.compiled = compiled and not buffers
         self._turn.drops |= dropout
         self._move_in(first)
+        if decay:
+            self.optimiser = Decayed(self.optimiser, decay, self.layout.mask(kernels(first)).to(self.device))
         self.moments: Moments = tuple(torch.zeros_like(self.matrix) for _ in range(self.optimiser.count))
         self.gradient = torch.zeros_like(self.matrix)
         self.t = torch.zeros(len(seeds), 1, device=self.device)
@@ -195,7 +201,8 @@ class Replicas:
         else:
             metrics = eager.in_turn(loss, *rows, self._turn, self._chances())
         state = (self.matrix, self.moments, self.gradient, self.t, self.alive)
-        return {**metrics, "grad_norm": eager.descend(self.optimiser, *state, self.clip, lr)}
+        norms = eager.descend(self.optimiser, *state, lr, self.clip, self.clip_by, self.layout)
+        return {**metrics, "grad_norm": norms}
 
     def _compile(self, loss: Loss) -> Callable[[_State, Tensor, Any], Metrics]:
         """The whole update of one seed (loop) or of all (vmap), written into the state, as one compiled function."""
@@ -203,10 +210,7 @@ class Replicas:
         def update(state: _State, rate: Tensor, batch: Any) -> tuple[tuple[Any, ...], Metrics]:
             weights, moments, _, t, alive, corrections = state
             gradients, metrics = by_transform(lambda views: loss(views, *batch), self._views(weights))
-            gradient = self.layout.join(gradients)
-            norm = gradient.norm()
-            if self.clip is not None:
-                gradient = gradient * (self.clip / (norm + 1e-6)).clamp(max=1.0)
+            gradient, norm = clipped_row(gradients, self.layout, self.clip, self.clip_by)
             alive = alive & norm.isfinite()
             new, new_moments = self.optimiser(weights, gradient, moments, corrections, rate)
             kept = tuple(torch.where(alive, b, a) for a, b in zip(moments, new_moments, strict=True))

@@ -34,11 +34,33 @@ def exponential(start: float, end: float) -> Schedule:
     return lambda done: start * (end / start) ** min(max(done, 0.0), 1.0)
 
 
+def steps(start: float, end: float) -> Schedule:
+    """Three steps of equal ratio: start, √(start · end) from half of training on, end from three quarters on.
+
+    With end = start/100 this is the division by 10, twice, of He et al. (2016, section 4.2).
+    """
+    if start <= 0 or end <= 0:
+        raise UserError(f"a schedule in steps needs positive ends, got {start} and {end}")
+    return lambda done: (start, math.sqrt(start * end), end)[(done >= 0.5) + (done >= 0.75)]
+
+
+def epochs(inner: Schedule, count: int) -> Schedule:
+    """The inner schedule looked at once an epoch: with ``linear(0.2, 0)`` and 100, lr = 0.2 · (100 − e) / 100."""
+    return lambda done: inner(math.floor(done * count + 1e-9) / count)
+
+
+def warmed_up(inner: Schedule, fraction: float) -> Schedule:
+    """The inner schedule, times what rises from 0 to 1 over the first ``fraction`` of training."""
+    return lambda done: inner(done) * min(done / fraction, 1.0) if fraction > 0 else inner(done)
+
+
 SCHEDULES: dict[str, Callable[[float, float], Schedule]] = {
     "constant": constant,
     "linear": linear,
     "cosine": cosine,
     "exponential": exponential,
+    "steps": steps,
+    "hundredths": lambda start, end: epochs(linear(start, end), 100),
 }
 
 

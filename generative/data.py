@@ -18,8 +18,8 @@ from torch import Tensor
 
 from core.errors import UserError, nearest
 from core.noise import Noise, States
-from generative import files, points
-from generative.files import Dataset, Images, Points
+from generative import files, points, texts
+from generative.files import Dataset, Images, Text
 from generative.trainer import Binarise
 
 DATASETS: dict[str, str] = {
@@ -32,6 +32,10 @@ DATASETS: dict[str, str] = {
     "ring-wgan-gp": "the ring of WGAN-GP's toy experiments: radius 2, sigma 0.02, then divided by 1.414",
     "grid-wgan-gp": "the grid of WGAN-GP's toy experiments: PacGAN's, divided by 2.828",
     "swiss-roll": "a spiral with noise of 0.25, divided by 7.5 (as in WGAN-GP); 100,000 points",
+    "sentences": "5,000 sentences of a small grammar, made when asked for: a text that needs nothing",
+    "shakespeare": "1,115,394 characters of Shakespeare's plays (Karpathy's tiny Shakespeare): one long text",
+    "names": "32,033 given names, one per line (Karpathy's makemore)",
+    "FILE.txt": "your own text in UTF-8, of any ending; --lines: every line is an example by itself",
     "FOLDER": "a folder of images, e.g. --data photos/; subfolders are classes, or train/ and test/",
     "FILE.npy": "your own array [N, H, W] or [N, H, W, C] or [N, C, H, W]; 0..255, or floats in 0..1",
     "FILE.npz": "your own arrays 'train' and 'test', or 'images'; 'labels' may stand beside them",
@@ -44,6 +48,7 @@ class Data:
     data_dir: str = ""  # folder with the data set's files; empty: $LAB_DATA/<name>, then the download cache
     size: int = 0  # resize images to squares of this many pixels; 0: as they are
     channels: int = 0  # 1 grey, 3 colour; 0: as they are
+    lines: bool | None = None  # of a text: every line is an example by itself; None: of names and sentences
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,16 @@ def load(options: Data) -> Dataset:
         UserError: no such data set (the nearest is named), or its files are missing or wrong.
     """
     name = options.data
+    own = Path(name).expanduser().is_file() and Path(name).suffix not in (".npy", ".npz")
+    if name in texts.KNOWN or own or (Path(name).suffix == ".txt" and name not in LOADERS):
+        if options.size or options.channels:
+            raise UserError(f"{name} is a text; --size and --channels are for images")
+        return _text(name, options.data_dir, options.lines)
     if name in LOADERS:
         found = LOADERS[name](name, options.data_dir)
         if not (options.size or options.channels):
             return found
-        if isinstance(found, Points):
+        if not isinstance(found, Images):
             raise UserError(f"{name} is a set of points; --size and --channels are for images")
         train, test = (
             files.as_pixels(part, options.size, options.channels, name) for part in (found.train, found.test)
@@ -144,6 +154,21 @@ def _binarized_mnist(name: str, data_dir: str) -> Images:
     return Images(name, np.concatenate([pixels["train"], pixels["valid"]]), pixels["test"])
 
 
+def _text(name: str, data_dir: str, lines: bool | None = None) -> Text:
+    """A known text, or a person's own."""
+    if name not in texts.KNOWN:
+        path = Path(name).expanduser()
+        return texts.divide(path.stem, texts.read(path), bool(lines))
+    folder, file, usual = texts.KNOWN[name]
+    if not file:
+        return texts.divide(name, texts.sentences(), usual if lines is None else lines)
+    if (found := _find(folder, data_dir, (file,))) is None:
+        raise UserError(
+            f"{name} is not fetched; put {file} into $LAB_DATA/{folder}, or train on --data sentences or FILE.txt"
+        )
+    return texts.divide(name, texts.read(found), usual if lines is None else lines)
+
+
 LOADERS: dict[str, Callable[[str, str], Dataset]] = {
     "digits": _digits,
     "mnist": _idx,
@@ -151,6 +176,7 @@ LOADERS: dict[str, Callable[[str, str], Dataset]] = {
     "binarized-mnist": _binarized_mnist,
     **{name: lambda name, data_dir: points.mixture(name) for name in points.MIXTURES},
     "swiss-roll": lambda name, data_dir: points.swiss_roll(name),
+    **dict.fromkeys(texts.KNOWN, _text),
 }
 
 
@@ -191,9 +217,9 @@ def _fetch(name: str, url: str) -> Path:
 def held_still(pixels: np.ndarray, binarise: Binarise) -> Tensor:
     """uint8 ``[N, C, H, W]`` as float32 in [0, 1]; unless "none", binarised by one lasting draw.
 
-    Points, float32 ``[N, 2]``, are what they are.
+    Points, float32 ``[N, 2]``, and texts, int64 ``[N]``, are what they are.
     """
-    if pixels.dtype == np.float32:
+    if pixels.dtype != np.uint8:
         return torch.from_numpy(pixels.copy())
     images = torch.from_numpy(pixels.astype(np.float32)) / 255
     if binarise == "none":

@@ -19,17 +19,19 @@ from core.records import Record, find
 from core.run_folder import load as load_checkpoint
 from core.run_folder import newest_common
 from core.statistics import student_interval
-from generative.build import trainer_of
+from generative.build import kind_of, serving, trainer_of
 from generative.data import held_still
 from generative.data import load as load_data
 from generative.drawing import scatter
-from generative.files import Dataset, Points
+from generative.files import Dataset, Points, Text
 from generative.loop import scores
 from generative.metrics import negative_log_likelihood
+from generative.texts import NEWLINE, decode, encode
 from generative.train import settings_of
-from generative.trainer import LikelihoodTrainer, Metrics, Trainer, evaluation_noise
+from generative.trainer import LikelihoodTrainer, Metrics, Trainer, Writer, evaluation_noise
 
 Which = Literal["last", "best"]
+WHAT = {"images": "images", "points": "points", "text": "characters"}  # what is counted of each kind of data
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,10 @@ class Evaluation:
 class Sampling:
     """Options of `lab sample`."""
 
-    count: int = 64  # images or points per seed of the run
-    out: str = "samples.png"  # a .png, or an .npz with `images` or `points`, [seed, count, …], and `seeds`
+    count: int | None = None  # images, points or texts per seed of the run; None: 64, of texts 4
+    out: str = ""  # .png, .npz (arrays) or, of texts, .txt; empty: samples.png, or texts on the screen
+    prompt: str = ""  # of texts: what they go on from
+    length: int = 0  # of texts: how many characters after that; 0: as many as while training
     seed: int = 0  # of the noise; the same seed gives the same ones
     checkpoint: Which = "last"  # last, or best: the one that did best on the test set
 
@@ -59,13 +63,32 @@ class Model:
     trainer: Trainer
     seeds: tuple[int, ...]
     dataset: Dataset
-    test: Tensor  # [N, C, H, W] as the trainer sees images, or [N, 2]
+    test: Tensor  # [N, C, H, W] as the trainer sees images, [N, 2], or a text [N]
 
     def sample(self, count: int = 64, seed: int = 0) -> NDArray[np.float32]:
         """New images ``[seed, count, C, H, W]`` in [0, 1], or points ``[seed, count, 2]``, as ``seed`` has it."""
         noise = evaluation_noise([mix(seed, own) for own in self.seeds], "samples", self.test.device)
         images: NDArray[np.float32] = self.trainer.sample(count, noise).cpu().numpy()
         return images
+
+    def write(self, count: int = 4, prompt: str = "", length: int = 0, seed: int = 0) -> list[list[str]]:
+        """New texts of each seed that go on from a prompt, as ``seed`` has it; of lines up to their end.
+
+        Raises:
+            UserError: this model writes no texts, or never saw a character of the prompt.
+        """
+        trainer, text = self.trainer, self.dataset
+        if not (isinstance(trainer, Writer) and isinstance(text, Text)):
+            raise UserError(
+                f"{type(trainer).__name__} writes no texts; --prompt and --length are for those that do"
+            )
+        if text.lines and NEWLINE in prompt:
+            raise UserError("--prompt has more than one line; every line is a text by itself for this model")
+        begin = NEWLINE + prompt if text.lines else prompt or (NEWLINE if NEWLINE in text.characters else "")
+        tokens = torch.from_numpy(encode(begin or text.characters[0], text.characters, "--prompt"))
+        noise = evaluation_noise([mix(seed, own) for own in self.seeds], "samples", self.test.device)
+        written = trainer.write(tokens.to(self.test.device), count, length, noise).cpu()
+        return [[decode(one, text.characters, text.lines) for one in own] for own in written]
 
     def evaluate(self, images: int = 0) -> Metrics:
         """``eval/*`` ``[seed]`` of the first test images (0: all), as during training."""
@@ -133,8 +156,9 @@ def main(records: Sequence[Record], argv: Sequence[str]) -> int:
         found[f"nll@{options.samples}"] = likelihood.mean(dim=1)
     count = min(filter(None, (options.images, model.trainer.judged, len(model.test))))
     of = "" if count == len(model.test) else f"the first {count} of "
-    what = "points" if isinstance(model.dataset, Points) else "images"
+    what = WHAT[kind_of(model.dataset)]
     unit = ", nats per image" if isinstance(model.trainer, LikelihoodTrainer) else ""
+    unit = ", nats per character" if what == "characters" else unit
     print(f"{records[0].group}: {of}{len(model.test)} test {what}, {options.checkpoint} checkpoint{unit}")
     for line in table(model.seeds, {name: value.double().cpu().numpy() for name, value in found.items()}):
         print(line)
@@ -156,15 +180,21 @@ def table(seeds: Sequence[int], columns: dict[str, NDArray[np.float64]]) -> list
 
 
 def sample(records: Sequence[Record], argv: Sequence[str]) -> int:
-    """`lab sample RUN`: new images as a grid, new points drawn over real ones, or either as arrays."""
+    """`lab sample RUN`: new images as a grid, new points drawn over real ones, either as arrays, or new texts."""
     options: Sampling = settings_file.parse([Sampling], argv, prog="lab sample RUN").values[0]
-    out = Path(options.out)
-    if options.count < 1:
-        raise UserError(f"--count is {options.count}; it must be at least 1")
+    if options.length < 0 or (options.count is not None and options.count < 1):
+        raise UserError(f"--count {options.count} --length {options.length}: at least 1, and at least 0")
+    if records[0].algorithm in serving("text"):
+        return _write(records, options)
+    if options.prompt or options.length:
+        raise UserError(
+            f"{records[0].algorithm} writes no texts; --prompt and --length are for those that do"
+        )
+    out, count = Path(options.out or "samples.png"), options.count or 64
     if out.suffix not in (".png", ".npz"):
         raise UserError(f"--out {out} ends neither in .png (a grid) nor in .npz (arrays)")
     model = load(records, checkpoint=options.checkpoint)
-    samples = model.sample(options.count, options.seed)
+    samples = model.sample(count, options.seed)
     what = "points" if isinstance(model.dataset, Points) else "images"
     try:
         if out.suffix == ".npz":
@@ -175,7 +205,31 @@ def sample(records: Sequence[Record], argv: Sequence[str]) -> int:
             write_png(out, stacked([grid(of_seed) for of_seed in drawn]))
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror or error}") from None
-    print(f"{out}: {options.count} {what} of each of {len(samples)} seeds of {records[0].group}")
+    print(f"{out}: {count} {what} of each of {len(samples)} seeds of {records[0].group}")
+    return 0
+
+
+def _write(records: Sequence[Record], options: Sampling) -> int:
+    """Texts on the screen, or into a file of text."""
+    if Path(options.out).suffix not in ("", ".txt"):
+        raise UserError(f"--out {options.out} does not end in .txt; {records[0].algorithm} writes texts")
+    model = load(records, checkpoint=options.checkpoint)
+    written = model.write(options.count or 4, options.prompt, options.length, options.seed)
+    whole = isinstance(model.dataset, Text) and model.dataset.lines
+    parts = []
+    for seed, texts in zip(model.seeds, written, strict=True):
+        parts.append(
+            f"seed {seed}\n" + ("" if whole else "\n") + ("\n" if whole else "\n\n---\n\n").join(texts)
+        )
+    page = "\n\n".join(parts)
+    if not options.out:
+        print(page)
+        return 0
+    try:
+        Path(options.out).write_text(page + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {options.out}: {error.strerror or error}") from None
+    print(f"{options.out}: {len(written[0])} texts of each of {len(written)} seeds of {records[0].group}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Images from a person's own files: a folder of pictures, or arrays in .npy and .npz."""
+"""What data sets are; and images from a person's own files: a folder of pictures, or arrays in .npy and .npz."""
 
 import zipfile
 from dataclasses import dataclass
@@ -40,7 +40,19 @@ class Points:
     notes: tuple[str, ...] = ()  # for the person to see
 
 
-Dataset: TypeAlias = Images | Points
+@dataclass(frozen=True)
+class Text:
+    """One text as tokens, int64 ``[N]``: each is the place of a character among those that are known."""
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+    characters: str  # all there are, in the order of their tokens
+    lines: bool = False  # every line is an example by itself
+    notes: tuple[str, ...] = ()  # for the person to see
+
+
+Dataset: TypeAlias = Images | Points | Text
 
 
 def read(path: Path, size: int, channels: int) -> Images:

@@ -3,7 +3,8 @@
 from core.config import Settings
 from core.idle import Idle, idle
 from generative.adversarial import SMALL
-from generative.files import Dataset, Points
+from generative.build import kind_of
+from generative.files import Dataset, Images
 from generative.points import MIXTURES
 
 _KINDS = ("plain", "denoising", "sparse", "contractive")
@@ -28,12 +29,14 @@ IDLE: Idle = {
     "sparsity": [{"kind": [kind for kind in _KINDS if kind != "sparse"]}],
     "contraction": [{"kind": [kind for kind in _KINDS if kind != "contractive"]}],
     "binarise": [{"the data are": ["points"]}, {"data": ["binarized-mnist"]}],
-    "data_dir": [{"data": ["digits", "swiss-roll", *MIXTURES]}],
+    "data_dir": [{"data": ["digits", "swiss-roll", "sentences", *MIXTURES]}],
+    "lines": [{"the data are": ["points", "small images", "images"]}],
+    "heads": [{"net": ["lstm", "gru"]}],
 }
 
 
 def unused(settings: Settings, dataset: Dataset) -> list[str]:
     """A line for every flag that does nothing with these settings and data."""
-    small = max(dataset.train.shape[1:]) <= SMALL
-    kind = "points" if isinstance(dataset, Points) else "small images" if small else "images"
+    small = isinstance(dataset, Images) and max(dataset.train.shape[1:]) <= SMALL
+    kind = "small images" if small else kind_of(dataset)
     return idle(settings, IDLE, {"the data are": kind})

@@ -2,22 +2,26 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from core import trees
 from core.averages import Averages
 from core.noise import States
+from core.rows import Array
 from core.tracking import Group
 from core.training import Check
 from generative import latent
 from generative.data import Batches, held_still
 from generative.drawing import scatter
-from generative.files import Dataset, Images, Points
+from generative.files import Dataset, Images, Points, Text
 from generative.metrics import coverage
+from generative.texts import Passages, decode
 from generative.trainer import Encoder, Metrics, Trainer, evaluation_noise
 
 PICTURED = 32  # test images among the pictures of an evaluation
+WRITTEN = 4  # texts in the table of an evaluation
 COUNTED = 2_500  # generated points among which modes are counted (Lin et al. 2018, section 4)
 
 
@@ -35,7 +39,9 @@ class Fitting:
 
     stride = 1
 
-    def __init__(self, trainer: Trainer, batches: Batches, dataset: Dataset, seeds: Sequence[int]) -> None:
+    def __init__(
+        self, trainer: Trainer, batches: Batches | Passages, dataset: Dataset, seeds: Sequence[int]
+    ) -> None:
         self.trainer, self.batches, self.dataset, self.seeds = trainer, batches, dataset, seeds
         self.scale, self.shown, self.selected = trainer.batch, trainer.shown, trainer.selected
         self.test = held_still(dataset.test, trainer.binarise).to(batches.examples.device)
@@ -59,6 +65,8 @@ class Fitting:
         found = {f"weights/{name}": value for name, value in self.trainer.weights().items()}
         found |= {f"gradients/{name}": value for name, value in self.trainer.gradients().items()}
         group.histograms(at, found)
+        if isinstance(self.dataset, Text):
+            group.table(at, "samples", self._written(self.dataset))
         noise = evaluation_noise(self.seeds, "pictures", self.test.device)
         for name, images in self.trainer.pictures(self.test[:PICTURED], noise).items():
             points = images.shape[2:] == (2,)
@@ -67,6 +75,15 @@ class Fitting:
             labels = self.dataset.test_labels
             for name, images in latent.pictures(self.trainer, self.test, labels).items():
                 group.images(at, name, images)
+
+    def _written(self, text: Text) -> list[dict[str, Array]]:
+        """Texts from the same noise each time, one in a row; a table for each seed."""
+        noise = evaluation_noise(self.seeds, "samples", self.test.device)
+        found: list[dict[str, Array]] = []
+        for own in self.trainer.sample(WRITTEN, noise).cpu():
+            texts = [decode(tokens, text.characters, text.lines) for tokens in own]
+            found.append({"sample": np.arange(WRITTEN), "text": np.array(texts, object)})
+        return found
 
     def state_dict(self) -> States:
         return trees.states_of(self.parts)

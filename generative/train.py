@@ -19,11 +19,12 @@ from core.records import Record
 from core.sessions import Again, begun, cadence, check, recorded, resumable
 from core.tracking import Group
 from core.training import Training
-from generative.build import decide, module_of, trainer_of
+from generative.build import batches_of, decide, module_of, trainer_of
 from generative.data import Batches, Data, load
 from generative.files import Dataset
 from generative.idle import unused
 from generative.loop import Fitting
+from generative.texts import Passages
 from generative.trainer import Trainer
 
 
@@ -79,12 +80,19 @@ def main(argv: list[str]) -> int:
 
 
 def read(algorithm: str, module: Any, flags: Sequence[str]) -> Settings:
-    """The settings: defaults, then the preset for the data set, then --config, then flags."""
+    """The settings: defaults, then the preset for the data set, then --config, then flags.
+
+    A trainer of other data than images names its own default as ``DATA``.
+    """
     sections = (*SECTIONS, module.Config)
     about: Any = {"prog": f"lab train {algorithm}", "description": (module.__doc__ or "").split("\n")[0]}
     first = settings_file.parse(sections, flags, ignored=("algorithm",), **about)
-    data, options = first.values[0], first.values[1]
-    preset, name = preset_of(module.PRESETS, options.preset, data.data)
+    options, data = first.values[1], first.values[0].data
+    if "data" not in first.origin:
+        data = getattr(module, "DATA", data)
+    preset, name = preset_of(module.PRESETS, options.preset, data)
+    if data != first.values[0].data:  # what this trainer learns where nobody says
+        preset, name = {**preset, "data": data}, name or algorithm
     return settings_file.parse(
         sections, flags, preset=preset, preset_name=name, ignored=("algorithm",), **about
     )
@@ -92,16 +100,15 @@ def read(algorithm: str, module: Any, flags: Sequence[str]) -> Settings:
 
 def build(
     algorithm: str, config: Any, dataset: Dataset, options: Options, facts: dict[str, Any]
-) -> tuple[Trainer, Batches]:
-    """A trainer for these images or points, and its batches of them."""
+) -> tuple[Trainer, Batches | Passages]:
+    """A trainer for these data, and its batches of them."""
     trainer = trainer_of(algorithm, config, dataset, options.seeds, options.steps, facts)
-    batches = Batches(dataset.train, options.seeds, trainer.batch, trainer.binarise, facts["device"])
-    return trainer, batches
+    return trainer, batches_of(trainer, dataset, options.seeds, facts["device"])
 
 
 def run(
     trainer: Trainer,
-    batches: Batches,
+    batches: Batches | Passages,
     dataset: Dataset,
     group: Group,
     options: Options,

@@ -25,18 +25,21 @@ class Spec:
     """What a trainer is told beside its settings."""
 
     seeds: tuple[int, ...]
-    shape: tuple[int, ...]  # of one example: (C, H, W) of an image, (2,) of a point
-    pixel_mean: Tensor  # [*shape]: the mean training image, in [0, 1], or the mean point
+    shape: tuple[int, ...]  # of one example: (C, H, W) of an image, (2,) of a point, () of a character
+    pixel_mean: Tensor  # [*shape]: the mean training image, in [0, 1], or the mean point; of a text 0
     steps: int  # updates the whole run makes: what schedules are measured by
     device: str = "cpu"
     path: Literal["loop", "vmap"] = "loop"
     compiled: bool = False
+    tokens: int = 0  # kinds of character in a text
+    newline: int | None = None  # its token, where every line is an example by itself
+    longest: int = 0  # characters of the longest line with its newline, there
 
     @property
     def image(self) -> ImageShape:
         """The shape of an image; UserError where the data are points."""
         if len(self.shape) != 3:
-            raise UserError("this trainer models images, and the data are points")
+            raise UserError("this trainer models images, and the data are none")
         channels, height, width = self.shape
         return channels, height, width
 
@@ -46,7 +49,9 @@ class Trainer(Protocol):
     """One generative model per seed, trained together.
 
     Images are float32 ``[C, H, W]`` in [0, 1]. A trainer whose ``TAGS["data"]`` says "points" serves those too:
-    float32 ``[2]`` in data units, and what is said of images below holds of them.
+    float32 ``[2]`` in data units, and what is said of images below holds of them. One whose tag says "text" is a
+    Writer: its batches are passages, int64 ``[seed, batch, length + 1]``, what is held out is one text ``[N]``, and
+    its samples are texts ``[seed, count, characters]``.
     """
 
     batch: int  # training images per seed and step
@@ -103,6 +108,18 @@ class Encoder(Trainer, Protocol):
 
     def generate(self, z: Tensor) -> Tensor:
         """Images ``[seed, n, C, H, W]`` of standard normal ``[seed, n, latent]``; ``sample`` draws these."""
+        ...
+
+
+@runtime_checkable
+class Writer(Trainer, Protocol):
+    """A trainer that learns of texts what comes next."""
+
+    length: int  # characters of a passage that it reads
+    follow: bool  # whether a passage goes on where the one of the last update ended
+
+    def write(self, prompt: Tensor, count: int, length: int, noise: Noise) -> Tensor:
+        """The prompt ``[n]`` and ``length`` characters after it: ``[seed, count, n + length]``; 0: its own length."""
         ...
 
 

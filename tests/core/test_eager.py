@@ -44,7 +44,7 @@ def descended(gradient: list[list[float]], alive: list[bool], clip: float | None
     """One step of plain gradient descent from weights of 1 at a rate of 0.5."""
     found, weights = torch.tensor(gradient), torch.ones(len(gradient), 2)
     t, lives = torch.zeros(len(gradient), 1), torch.tensor(alive)
-    norms = eager.descend(SGD(), weights, (torch.zeros_like(weights),), found, t, lives, clip, 0.5)
+    norms = eager.descend(SGD(), weights, (torch.zeros_like(weights),), found, t, lives, 0.5, clip)
     return weights.tolist(), found.tolist(), norms.tolist(), t.flatten().tolist(), lives.tolist()
 
 

@@ -9,7 +9,7 @@ import torch
 from core import trees
 from core.averages import Averages
 from core.errors import UserError
-from core.schedules import first_part, schedule
+from core.schedules import epochs, first_part, linear, schedule, warmed_up
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,8 @@ from core.schedules import first_part, schedule
         ("linear", 6.5, 5.0, 2.0),
         ("cosine", 7.121320, 5.0, 2.0),
         ("exponential", 5.656854, 4.0, 2.0),
+        ("steps", 8.0, 4.0, 2.0),
+        ("hundredths", 6.5, 5.0, 2.0),
     ],
 )
 def test_schedules_at_a_quarter_half_and_end(name: str, quarter: float, half: float, end: float) -> None:
@@ -36,6 +38,30 @@ def test_an_unknown_schedule_names_the_nearest() -> None:
 def test_the_first_part_falls_and_then_stays() -> None:
     epsilon = first_part(1.0, 0.05, 0.5)
     assert [epsilon(0.0), epsilon(0.25), epsilon(0.5), epsilon(0.9)] == pytest.approx([1, 0.525, 0.05, 0.05])
+
+
+def test_the_rate_of_the_notes_falls_by_a_hundredth_each_epoch() -> None:
+    lr = epochs(linear(0.2, 0.0), 100)
+    for epoch in range(100):
+        exact = 0.2 * (100 - epoch) / 100
+        assert lr(epoch / 100) == pytest.approx(exact, abs=1e-15)
+        assert lr((epoch + 0.99) / 100) == lr(epoch / 100)
+    assert schedule("hundredths", 0.2, 0.0)(0.375) == pytest.approx(0.2 * 63 / 100)
+
+
+def test_steps_divide_by_ten_twice() -> None:
+    lr = schedule("steps", 0.1, 0.001)
+    assert [lr(x) for x in (0, 0.49, 0.5, 0.74, 0.75, 1)] == pytest.approx(
+        [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
+    )
+    with pytest.raises(UserError, match="positive ends"):
+        schedule("steps", 0.1, 0.0)
+
+
+def test_warm_up_rises_and_then_leaves_the_schedule_alone() -> None:
+    lr = warmed_up(linear(1.0, 0.0), 0.2)
+    assert [lr(0.0), lr(0.1), lr(0.2), lr(0.6)] == pytest.approx([0.0, 0.45, 0.8, 0.4])
+    assert warmed_up(linear(1.0, 0.0), 0.0)(0.0) == 1.0
 
 
 class Pair(NamedTuple):

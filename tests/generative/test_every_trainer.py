@@ -11,18 +11,26 @@ import torch
 from core import trees
 from core.catalogue import algorithms
 from core.errors import UserError
-from generative.build import module_of, serving_points, trainer_of
-from generative.data import Batches, Data, held_still, load
-from generative.files import Dataset, Images
+from generative.build import batches_of, module_of, serving, trainer_of
+from generative.data import Data, held_still, load
+from generative.files import Dataset, Images, Text
 from generative.trainer import LikelihoodTrainer, Metrics, Trainer, evaluation_noise
 
 TRAINERS = [name for name, found in algorithms().items() if found.suite == "generative"]
-DATA = ("digits", "ring")
+DATA = {"images": "digits", "points": "ring", "text": "sentences"}
 PATHS = ("loop", "vmap")
 # Where a trainer has such settings.
-SMALL = {"hidden": (8, 8), "latent": 3, "batch": 12, "batch_size": 6, "critic_steps": 2, "width": 4}
+SMALL = {
+    "layers": 1,
+    "hidden": (8, 8),
+    "latent": 3,
+    "batch": 12,
+    "batch_size": 6,
+    "critic_steps": 2,
+    "width": 4,
+}
 CPU = torch.device("cpu")
-HELD_OUT = 40  # examples to evaluate on
+HELD_OUT = {"digits": 40, "ring": 40, "sentences": 400}  # examples, or characters, to evaluate on
 
 
 @cache
@@ -48,16 +56,17 @@ def served() -> Iterator[Any]:
     """Every trainer on all data, with every net and on every path that it says it can serve."""
     for name in TRAINERS:
         found = []
-        for data, net, path in ((d, n, p) for d in DATA for n in nets(name) for p in PATHS):
+        for data, net, path in ((d, n, p) for d in DATA.values() for n in nets(name) for p in PATHS):
             try:
                 build(name, data, net, path)
             except UserError:
                 continue
             found.append((data, net, path))
-        assert any(data == "digits" and path == "loop" for data, _, path in found), f"{name} serves no digits"
-        assert name not in serving_points() or any(data == "ring" for data, *_ in found), (
-            f"{name} serves no points"
-        )
+        kinds = [kind for kind in DATA if name in serving(kind)]
+        assert kinds, f"{name} serves nothing"
+        for kind in kinds:
+            alone = [data for data, _, path in found if path == "loop" or kind == "points"]
+            assert DATA[kind] in alone, f"{name} serves no {kind}"
         for case in found:
             yield pytest.param(name, *case, id="-".join(filter(None, (name, *case))))
 
@@ -70,8 +79,8 @@ class Life:
 
     def __init__(self, name: str, data: str, net: str, path: str, seeds: tuple[int, ...]) -> None:
         self.trainer, self.seeds = build(name, data, net, path, seeds), seeds
-        self.batches = Batches(dataset(data).train, seeds, self.trainer.batch, self.trainer.binarise)
-        self.test = held_still(dataset(data).test, self.trainer.binarise)[:HELD_OUT]
+        self.batches = batches_of(self.trainer, dataset(data), seeds, "cpu")
+        self.test = held_still(dataset(data).test, self.trainer.binarise)[: HELD_OUT[data]]
         self.metrics: list[Metrics] = []
 
     def run(self, steps: int) -> "Life":
@@ -139,6 +148,13 @@ def test_samples_are_what_the_data_are(name: str, data: str, net: str, path: str
     kind = dataset(data)
     shape = kind.train.shape[1:]
     seen = life.look()
+    if isinstance(kind, Text):
+        texts = seen["sample"]
+        assert (texts.shape[:2], texts.dtype) == ((2, 7), torch.int64)
+        assert texts.min() >= 0
+        assert texts.max() < len(kind.characters)
+        assert not torch.equal(texts[0], texts[1])
+        return
     assert seen["sample"].shape == (2, 7, *shape)
     assert not torch.equal(seen["sample"][0], seen["sample"][1])
     for key, found in seen.items():
@@ -170,7 +186,7 @@ def test_what_it_says_has_names_of_the_vocabulary(name: str, data: str, net: str
     assert any(value.abs().sum() > 0 for value in gradients.values())
 
 
-@pytest.mark.parametrize("name", TRAINERS)
+@pytest.mark.parametrize("name", serving("images"))
 def test_it_says_how_many_held_out_images_it_reads(name: str) -> None:
     trainer = build(name, "digits")
     images = held_still(dataset("digits").test, "none").repeat(8, 1, 1, 1)
@@ -196,13 +212,13 @@ def test_every_weight_learns(name: str, data: str, net: str, path: str) -> None:
 
 @pytest.mark.parametrize("name", TRAINERS)
 def test_data_it_cannot_serve_are_refused_in_a_line(name: str) -> None:
-    if name in serving_points():
-        assert build(name, "ring").batch > 0
-        return
-    with pytest.raises(
-        UserError, match=f"^{name} models images and ring is points; .*gan and wgan-gp take them$"
-    ):
-        build(name, "ring")
+    takers = {"points": ".*gan and wgan-gp take them", "text": "lm takes them", "images": "ae.* take them"}
+    for kind, data in DATA.items():
+        if name in serving(kind):
+            assert build(name, data).batch > 0
+            continue
+        with pytest.raises(UserError, match=f"^{name} models .* and {data} is {kind}; {takers[kind]}$"):
+            build(name, data)
 
 
 @pytest.mark.parametrize("name", TRAINERS)
@@ -217,8 +233,9 @@ def test_a_setting_that_makes_no_sense_is_refused_in_a_line(name: str, setting: 
 
 @pytest.mark.parametrize("name", TRAINERS)
 def test_a_likelihood_is_of_every_draw_and_image(name: str) -> None:
-    trainer = build(name, "digits", seeds=(0, 4))
-    if isinstance(trainer, LikelihoodTrainer):
+    if name in serving("images") and isinstance(
+        trainer := build(name, "digits", seeds=(0, 4)), LikelihoodTrainer
+    ):
         images = held_still(dataset("digits").test, trainer.binarise)[:5].expand(2, 5, 1, 8, 8)
         found = trainer.log_weights(images, 3, evaluation_noise((0, 4), "likelihood", CPU))
         assert found.shape == (2, 3, 5)

@@ -15,6 +15,8 @@ CASES = {
     "convolutions and warm-up": "vae --batch 40 --steps 60 --latent 4 --net conv --warmup 0.5 --clip 5",
     "an autoencoder that denoises": "ae --kind denoising --batch 40 --steps 120 --hidden 16 --latent 4",
     "two players with batch norm": "gan --steps 60 --net dcgan --width 4 --batch-size 20 --critic-steps 2",
+    "a GPT": "lm --steps 60 --layers 1 --width 16 --heads 2 --batch 8 --warmup 5",
+    "a recurrent network that reads on": "lm --net lstm --steps 60 --layers 2 --width 16 --batch 8 --no-lines",
     "two players on points, at once": "wgan-gp --data ring --steps 120 --hidden 16 --critic-steps 3 --schedule linear",
 }
 
