@@ -38,6 +38,10 @@ LAYERS = {
             "aggregates",
             "curves",
             "references",
+            "losses",
+            "regularisation",
+            "clipping",
+            "folds",
             "networks/*",
         },  # pure
         {"noise", "replicas", "checkpoint", "config", "tracking", "records"},  # what keeps state
