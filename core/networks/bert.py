@@ -23,9 +23,9 @@ BASE = Form(
     pre_norm=False,
     final_norm=False,
     eps=1e-12,
+    spread=0.02,
 )
 """The sizes of BERT-base: with 30,522 tokens, 512 places and the pooler 109,482,240 weights."""
-SPREAD = 0.02  # of all first weights
 
 
 class Bert(Net):
@@ -33,24 +33,25 @@ class Bert(Net):
 
     Args:
         vocabulary: how many tokens there are.
-        form: sizes; `replace(BASE, …)` for smaller ones. Its dropout is also that of the embeddings.
+        form: sizes; `replace(BASE, …)` for smaller ones, where a wider `spread` of the first weights learns sooner:
+            about 1/√width. Its dropout is also that of the embeddings.
         length: the longest text.
         segments: how many parts a text may have.
     """
 
     def __init__(self, vocabulary: int, form: Form = BASE, length: int = 512, segments: int = 2) -> None:
         super().__init__()
-        self.vocabulary, self.segments = vocabulary, segments
-        self.embedding = Embedding(vocabulary, form.width, SPREAD)
-        self.places = Learned(length, form.width, SPREAD)
-        self.segment = Embedding(segments, form.width, SPREAD)
+        self.vocabulary, self.segments, self.spread = vocabulary, segments, form.spread or 0.02
+        self.embedding = Embedding(vocabulary, form.width, self.spread)
+        self.places = Learned(length, form.width, self.spread)
+        self.segment = Embedding(segments, form.width, self.spread)
         self.norm = LayerNorm(form.width, form.eps)
         self.encoder = Encoder(replace(form, spread=None))
         self.pooler = Linear(form.width, form.width)
         self.stacks = not form.dropout
         for part in self.modules():
             if isinstance(part, Linear):
-                _narrow(part)
+                _draw(part, self.spread)
 
     def forward(self, x: Tensor, segments: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """A vector for every place.
@@ -104,7 +105,7 @@ class Pretraining(Net):
         self.bias = nn.Parameter(torch.zeros(trunk.vocabulary))
         self.follows = Linear(width, 2)
         for part in (self.transform, self.follows):
-            _narrow(part)
+            _draw(part, trunk.spread)
 
     def forward(
         self, x: Tensor, segments: Tensor | None = None, valid: Tensor | None = None
@@ -139,7 +140,7 @@ class TextClassifier(nn.Module):
         super().__init__()
         self.trunk, self.stacks = trunk, trunk.stacks
         self.output = Linear(trunk.pooler.out_features, classes)
-        _narrow(self.output)
+        _draw(self.output, trunk.spread)
 
     def forward(self, x: Tensor, segments: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """As Bert's → scores [..., classes]."""
@@ -158,7 +159,7 @@ class TokenClassifier(Net):
         super().__init__()
         self.trunk, self.stacks = trunk, trunk.stacks
         self.output = Linear(trunk.pooler.out_features, classes)
-        _narrow(self.output)
+        _draw(self.output, trunk.spread)
 
     def forward(self, x: Tensor, segments: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """As Bert's → scores [..., T, classes]."""
@@ -187,7 +188,7 @@ def pretraining_loss(
     return filled, -follows.log_softmax(-1).gather(-1, label.unsqueeze(-1)).mean()
 
 
-def _narrow(layer: Linear) -> None:
-    """Normal first weights, zero bias."""
+def _draw(layer: Linear, spread: float) -> None:
+    """Normal first weights of that deviation, zero bias."""
     draw(layer, "xavier")
-    nn.init.normal_(layer.weight, std=SPREAD)
+    nn.init.normal_(layer.weight, std=spread)
