@@ -1,24 +1,19 @@
 """Data sets, and the batches a trainer sees: images ``[seed, batch, C, H, W]`` in [0, 1], or points."""
 
-import gzip
-import hashlib
-import logging
-import os
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pooch
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor
 
+from core import image_sets, images
 from core.errors import UserError, nearest
+from core.image_sets import find
 from core.noise import Noise, States
-from generative import files, points, texts
+from generative import points, texts
 from generative.files import Dataset, Images, Text
 from generative.trainer import Binarise
 
@@ -51,34 +46,6 @@ class Data:
     lines: bool | None = None  # of a text: every line is an example by itself; None: of names and sentences
 
 
-@dataclass(frozen=True)
-class _Idx:
-    url: str
-    sha256: dict[str, str]  # of the uncompressed files, so it holds for every mirror
-
-
-IDX: dict[str, _Idx] = {
-    "mnist": _Idx(
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        {
-            "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-            "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-            "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        },
-    ),
-    "fashion-mnist": _Idx(
-        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
-        {
-            "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-            "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-            "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-            "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-        },
-    ),
-}
-
-
 def load(options: Data) -> Dataset:
     """The data set that ``options.data`` names.
 
@@ -98,52 +65,17 @@ def load(options: Data) -> Dataset:
         if not isinstance(found, Images):
             raise UserError(f"{name} is a set of points; --size and --channels are for images")
         train, test = (
-            files.as_pixels(part, options.size, options.channels, name) for part in (found.train, found.test)
+            images.as_pixels(part, options.size, options.channels, name) for part in (found.train, found.test)
         )
         return replace(found, train=train, test=test)
     if Path(name).suffix in (".npy", ".npz") or "/" in name or Path(name).is_dir():
-        return files.read(Path(name).expanduser(), options.size, options.channels)
+        return images.read(Path(name).expanduser(), options.size, options.channels)
     raise UserError(f"unknown data set {name!r}{nearest(name, LOADERS)}")
-
-
-def _digits(name: str, data_dir: str) -> Images:
-    """scikit-learn's digits; their grey values 0 … 16 are scaled to 0 … 255; 297 of 1,797 are held out."""
-    bunch = load_digits()
-    pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
-    return files.split(name, pixels, bunch.target.astype(np.int64), held_out=297)
-
-
-def _idx(name: str, data_dir: str) -> Images:
-    source = IDX[name]
-    parts = [_idx_file(name, data_dir, source, file) for file in source.sha256]
-    train, train_labels, test, test_labels = parts
-    return Images(
-        name, train[:, None], test[:, None], train_labels.astype(np.int64), test_labels.astype(np.int64)
-    )
-
-
-def _idx_file(name: str, data_dir: str, source: _Idx, file: str) -> np.ndarray:
-    """One IDX file, found or fetched, whose uncompressed bytes have the checksum they should."""
-    path = _find(name, data_dir, (file, file + ".gz")) or _fetch(name, source.url + file + ".gz")
-    try:
-        raw = path.read_bytes()
-        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"cannot read {path} ({error}); delete it and it is fetched again") from None
-    if hashlib.sha256(raw).hexdigest() != source.sha256[file]:
-        raise UserError(
-            f"{path} is not {name}'s {file}: its checksum differs; delete it and it is fetched again"
-        )
-    axes = raw[
-        3
-    ]  # IDX: two zero bytes, the type (8: uint8), the number of axes, then their lengths, big-endian
-    shape = np.frombuffer(raw, dtype=">u4", count=axes, offset=4).astype(int)
-    return np.frombuffer(raw, dtype=np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
 def _binarized_mnist(name: str, data_dir: str) -> Images:
     """Train and validation sets together are trained on; only the packed .npz of a local folder is read."""
-    path = _find(name, data_dir, ("binarized_mnist_packed.npz",))
+    path = find(name, data_dir, ("binarized_mnist_packed.npz",))
     if path is None:
         raise UserError(
             f"{name} is not fetched; put binarized_mnist_packed.npz into $LAB_DATA/binarized_mnist"
@@ -162,7 +94,7 @@ def _text(name: str, data_dir: str, lines: bool | None = None) -> Text:
     folder, file, usual = texts.KNOWN[name]
     if not file:
         return texts.divide(name, texts.sentences(), usual if lines is None else lines)
-    if (found := _find(folder, data_dir, (file,))) is None:
+    if (found := find(folder, data_dir, (file,))) is None:
         raise UserError(
             f"{name} is not fetched; put {file} into $LAB_DATA/{folder}, or train on --data sentences or FILE.txt"
         )
@@ -170,48 +102,12 @@ def _text(name: str, data_dir: str, lines: bool | None = None) -> Text:
 
 
 LOADERS: dict[str, Callable[[str, str], Dataset]] = {
-    "digits": _digits,
-    "mnist": _idx,
-    "fashion-mnist": _idx,
+    **image_sets.LOADERS,
     "binarized-mnist": _binarized_mnist,
     **{name: lambda name, data_dir: points.mixture(name) for name in points.MIXTURES},
     "swiss-roll": lambda name, data_dir: points.swiss_roll(name),
     **dict.fromkeys(texts.KNOWN, _text),
 }
-
-
-def _find(name: str, data_dir: str, names: Sequence[str]) -> Path | None:
-    folder = name.replace("-", "_")
-    if data_dir:
-        places = [Path(data_dir).expanduser() / folder, Path(data_dir).expanduser()]
-    else:
-        places = [_cache(name)]
-        if os.environ.get("LAB_DATA"):
-            places.insert(0, Path(os.environ["LAB_DATA"]) / folder)
-    for path in (place / file for place in places for file in names):
-        if path.is_file():
-            return path
-    if data_dir:
-        raise UserError(
-            f"--data-dir {data_dir} holds no {names[0]} of {name}, neither there nor in {folder}/"
-        )
-    return None
-
-
-def _cache(name: str) -> Path:
-    return Path(pooch.os_cache("lab")) / name.replace("-", "_")
-
-
-def _fetch(name: str, url: str) -> Path:
-    pooch.get_logger().setLevel(logging.WARNING)
-    folder = _cache(name)
-    try:
-        return Path(pooch.retrieve(url, known_hash=None, fname=url.rsplit("/", 1)[1], path=folder))
-    except (OSError, ValueError) as error:  # requests' errors are OSErrors
-        raise UserError(
-            f"{name} is not on this machine and cannot be fetched ({type(error).__name__}: {url}); "
-            f"put its IDX files into $LAB_DATA/{name.replace('-', '_')} or name their folder with --data-dir"
-        ) from None
 
 
 def held_still(pixels: np.ndarray, binarise: Binarise) -> Tensor:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from core import image_sets
 from core.errors import UserError
-from generative import data
 from generative.data import Batches, Data, held_still, load
 
 needs_lab_data = pytest.mark.skipif(
@@ -293,7 +293,7 @@ def test_raw_idx_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         raw = header + bytes(range(int(np.prod(shape))))
         (tmp_path / "mnist" / name).write_bytes(raw)
         sums[name] = hashlib.sha256(raw).hexdigest()
-    monkeypatch.setitem(data.IDX, "mnist", data._Idx("", sums))
+    monkeypatch.setitem(image_sets.IDX, "mnist", image_sets.Idx("", sums))
     monkeypatch.setenv("LAB_DATA", str(tmp_path))
     images = load(Data("mnist"))
     assert images.train[1, 0].tolist() == [[6, 7, 8], [9, 10, 11]]
@@ -303,6 +303,8 @@ def test_raw_idx_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_cannot_be_fetched_says_where_to_put_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAB_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setitem(data.IDX, "mnist", data._Idx("http://127.0.0.1:9/", data.IDX["mnist"].sha256))
+    monkeypatch.setitem(
+        image_sets.IDX, "mnist", image_sets.Idx("http://127.0.0.1:9/", image_sets.IDX["mnist"].sha256)
+    )
     with pytest.raises(UserError, match=r"mnist is not on this machine .*LAB_DATA/mnist or .*--data-dir"):
         load(Data("mnist"))
