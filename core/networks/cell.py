@@ -142,9 +142,8 @@ class Cell(Reader):
                 f"the state must be {expected} for x {list(x.shape)}, not {list(state[0].shape)}"
             )
         if valid is not None:
-            x = torch.where(
-                valid.unsqueeze(-1), x, 0.0
-            )  # what stands at padding may be anything, NaN as well
+            # What stands at padding may be anything, NaN as well.
+            x = torch.where(valid.unsqueeze(-1), x, 0.0)
         found = self.at_once(x, state, start, valid)
         return self.fold(x, state, start, valid) if found is None else found
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 Three = tuple[Tensor, Tensor, Tensor]
+FEW = 16  # sequences at once, under which products are faster with the batch first
 
 
 def run(
@@ -197,13 +198,13 @@ def _beginnings(start: Tensor | None) -> dict[int, Tensor]:
 
 
 def _add_product(to: Tensor, weight: Tensor, x: Tensor) -> None:
-    """to += weight @ x, in one call where there is one."""
-    if weight.dim() == 2:
+    """to += weight @ x, by the product that is fast for so many columns."""
+    if x.shape[-1] < FEW or weight.dim() > 3:
+        to += (x.mT @ weight.mT).mT
+    elif weight.dim() == 2:
         to.addmm_(weight, x)
-    elif weight.dim() == 3:
-        to.baddbmm_(weight, x)
     else:
-        to += weight @ x
+        to.baddbmm_(weight, x)
 
 
 def _before(first: Tensor, later: Tensor, start: Tensor | None) -> Tensor:
