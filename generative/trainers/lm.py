@@ -128,7 +128,7 @@ class LM:
 
     def evaluate(self, text: Tensor, noise: Noise) -> Metrics:
         """Of every character of a text [N] after the first, read as it is learned: lines by themselves; else a GPT in
-        passages of ``context``, whose first characters have little to go by, a recurrent network in 64 long rows."""
+        passages of ``context``, whose first characters have little to go by, a recurrent network in some long rows."""
         total, count = torch.zeros(len(self.spec.seeds), device=text.device, dtype=torch.float64), 0
         for rows in self._rows(text).split(64):
             state = self.fresh(len(rows)) if self.follow else ()
@@ -156,7 +156,8 @@ class LM:
             ends = (text == self.spec.newline).nonzero()[:, 0].tolist()
             lines = [text[a : b + 1] for a, b in pairwise(ends)]
             return nn.utils.rnn.pad_sequence(lines or [text], batch_first=True, padding_value=-1)
-        length = min(self.length if not self.follow else max(len(text) // 64, self.length), len(text) - 1)
+        long = min(max(len(text) // 64, 16 * self.length), len(text) - 1)
+        length = long if self.follow else min(self.length, len(text) - 1)
         return text.unfold(0, length + 1, length)
 
     def sample(self, count: int, noise: Noise) -> Tensor:
