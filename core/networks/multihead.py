@@ -52,7 +52,7 @@ def _kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, 
     if torch._C._functorch.maybe_current_level() is not None and not dropout:
         scores = q @ k.mT / math.sqrt(q.shape[-1])
         if causal:
-            mask = before(q.shape[-2], k.shape[-2], q.device)
+            mask = before(q.shape[-2], q.device)
         if mask is not None:
             scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
         return scores.softmax(-1) @ v
@@ -173,7 +173,7 @@ class MultiHead(nn.Module):
         k, v = self.remember(key, value, positions)
         scores = self._ask(query, positions) @ k.mT / math.sqrt(k.shape[-1])
         if causal:
-            order = before(query.shape[-2], key.shape[-2], query.device)
+            order = before(query.shape[-2], query.device)
             allowed = order if allowed is None else allowed & order
         weights = masked_softmax(scores, allowed)
         y = self.output((weights @ v).transpose(-2, -3).flatten(-2))
@@ -193,13 +193,13 @@ class MultiHead(nn.Module):
             )
         allowed = None if valid is None else valid[..., None, None, :]
         if causal and allowed is not None:
-            allowed = allowed & before(query.shape[-2], found.shape[-2], query.device)
+            allowed = allowed & before(query.shape[-2], query.device)
         positions = (
             torch.arange(found.shape[-2], device=query.device) if self.rotary and key is None else None
         )
         return found, allowed, causal, positions
 
 
-def before(queries: int, keys: int, device: torch.device) -> Tensor:
-    """[queries, keys] bool: the key stands at the query's place or before it; the last ones stand level."""
-    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
+def before(count: int, device: torch.device) -> Tensor:
+    """[count, count] bool: the key stands at the query's place or before it."""
+    return torch.ones(count, count, dtype=torch.bool, device=device).tril()

@@ -196,6 +196,18 @@ def test_gradcheck_of_many_heads() -> None:
     assert torch.autograd.gradcheck(lambda x: net(x, valid=valid, causal=True), x)
 
 
+def test_turned_heads_see_distances_alone() -> None:
+    net, x, places = MultiHead(8, 2, rotary=True).double(), torch.randn(2, 5, 8, dtype=F64), torch.arange(5)
+
+    def read(queries: Tensor, keys: Tensor) -> Tensor:
+        return net.read(x, net.remember(x, None, keys), positions=queries)
+
+    torch.testing.assert_close(net(x), read(places, places), rtol=0, atol=1e-12)
+    torch.testing.assert_close(read(places + 100, places + 100), read(places, places), rtol=0, atol=1e-10)
+    assert (read(places + 1, places) - read(places, places)).abs().max() > 1e-4
+    assert (read(places, places + 1) - read(places, places)).abs().max() > 1e-4
+
+
 def test_vmap_equals_the_loop_for_attend() -> None:
     q, k, v = (torch.randn(3, 2, 2, 4, 5, dtype=F64) for _ in range(3))
     allowed = torch.rand(3, 2, 1, 4, 4) < 0.6
@@ -220,7 +232,7 @@ def test_wrong_inputs_are_named() -> None:
         net(torch.randn(2, 0, 8))
     with pytest.raises(ValueError, match=r"`valid` must be \[B, T\] = \[2, 3\], not \[3, 2\]"):
         net(torch.randn(2, 3, 8), valid=torch.ones(3, 2, dtype=torch.bool))
-    with pytest.raises(ValueError, match=r"of bool, True = real, not of torch.float32"):
+    with pytest.raises(ValueError, match=r"must be of bool, .*not of torch.float32"):
         net(torch.randn(2, 3, 8), valid=torch.ones(2, 3))
     with pytest.raises(ValueError, match="as many queries as keys"):
         net(torch.randn(2, 3, 8), torch.randn(2, 4, 8), causal=True)

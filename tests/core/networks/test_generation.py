@@ -129,6 +129,22 @@ def test_gpt_has_nanogpts_count_of_weights() -> None:
     assert loss.item() == pytest.approx(math.log(65), abs=0.15)
 
 
+def test_tied_scores_are_products_with_the_table_and_untied_ones_are_not() -> None:
+    x = torch.randint(7, (2, 4))
+    tied = LanguageModel(7, SMALL, 9).double()
+    hidden = tied.decoder(tied.embedding(x))
+    torch.testing.assert_close(tied(x), hidden @ tied.embedding.weight.T, rtol=0, atol=1e-12)
+    for net in (LanguageModel(7, SMALL, 9, tied=False).double(), Translator(7, 7, SMALL).double()):
+        assert net.output is not None
+        y = net.unroll(x)[0]
+        with torch.no_grad():
+            net.output.weight.zero_()
+            assert net.output.bias is not None
+            net.output.bias.copy_(torch.arange(7.0))
+        assert y.std() > 0
+        assert torch.equal(net.unroll(x)[0], torch.arange(7.0, dtype=F64).expand(2, 4, 7))
+
+
 def test_wrong_inputs_are_named() -> None:
     net, prompt = Counts(), torch.zeros(2, 1, dtype=torch.int64)
     with pytest.raises(ValueError, match=r"shape \[B, P\], not \[2\]"):

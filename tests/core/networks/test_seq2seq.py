@@ -61,6 +61,19 @@ def test_padding_of_the_source_changes_nothing(attention: str, how: Any) -> None
         assert weights[k, :, length:].abs().sum() == 0
 
 
+@EVERY
+def test_start_begins_the_answer_to_the_same_source_anew(attention: str) -> None:
+    net = Seq2Seq(7, 5, 6, cell="lstm", attention=attention).double()
+    source, given = torch.randint(7, (3, 6)), torch.randint(5, (3, 5))
+    start = torch.zeros(3, 5, dtype=torch.bool)
+    start[0, 2] = start[2, 0] = True
+    y, _ = net.unroll(given, net.begin(source, VALID), start)
+    whole = net(source, given, VALID)
+    torch.testing.assert_close(y[1:], whole[1:], rtol=0, atol=1e-12)
+    torch.testing.assert_close(y[:1, :2], whole[:1, :2], rtol=0, atol=1e-12)
+    torch.testing.assert_close(y[:1, 2:], net(source[:1], given[:1, 2:]), rtol=0, atol=1e-12)
+
+
 def test_reversed_reads_from_the_end_but_keeps_places() -> None:
     plain, turned = (
         Seq2Seq(7, 5, 6, attention="luong").double(),

@@ -108,6 +108,17 @@ def test_padding_changes_nothing_and_rows_do_not_mix() -> None:
         torch.testing.assert_close(net(x[order]), net(x)[order], rtol=0, atol=1e-12)
 
 
+def test_beginnings_and_padding_of_an_encoder_go_together() -> None:
+    for kind in POSITIONS:
+        net, x = Encoder(SMALL, kind, 9).double(), torch.randn(2, 7, 12, dtype=F64)
+        start, valid = torch.zeros(2, 7, dtype=torch.bool), torch.ones(2, 7, dtype=torch.bool)
+        start[:, 3], valid[1, 5:] = True, False
+        y, _ = net.unroll(x, (), start, valid)
+        torch.testing.assert_close(y[:, :3], net(x[:, :3]), rtol=0, atol=1e-12)
+        torch.testing.assert_close(y[0, 3:], net(x[:1, 3:])[0], rtol=0, atol=1e-12)
+        torch.testing.assert_close(y[1, 3:5], net(x[1:, 3:5])[0], rtol=0, atol=1e-12)
+
+
 def test_only_positions_tell_an_encoder_the_order() -> None:
     x, order = torch.randn(1, 6, 12, dtype=F64), torch.tensor([3, 0, 5, 1, 4, 2])
     for kind in POSITIONS:
