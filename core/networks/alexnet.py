@@ -37,13 +37,16 @@ class AlexNet(ImageClassifier):
     Args:
         channels, classes, size: as ImageClassifier's.
         form: a key of FORMS.
+        hidden: width of both hidden linear layers, where nearly all weights are.
 
     Dropout is torch's own module: while training it draws from torch's global generator.
     As in the paper weights start at N(0, 0.01); biases at 1 in the second, fourth and fifth convolution and in the
     hidden linear layers, so that their ReLUs are open, and at 0 elsewhere.
     """
 
-    def __init__(self, channels: int, classes: int, size: int | Side = 224, form: str = "2014") -> None:
+    def __init__(
+        self, channels: int, classes: int, size: int | Side = 224, form: str = "2014", hidden: int = 4096
+    ) -> None:
         super().__init__(channels, classes, size)
         wide, groups, local = pick(FORMS, form, "form of AlexNet")
         first = (5, 1, 2) if self.small else (11, 4, 2)
@@ -60,9 +63,9 @@ class AlexNet(ImageClassifier):
         height, width = (self._map(n, first) for n in self.shape[1:])
         self.places = grid((height, width), 6)
         self.head = nn.Sequential(
-            *(nn.Dropout(0.5), nn.Linear(wide[4] * math.prod(self.places), 4096), nn.ReLU()),
-            *(nn.Dropout(0.5), nn.Linear(4096, 4096), nn.ReLU()),
-            nn.Linear(4096, classes),
+            *(nn.Dropout(0.5), nn.Linear(wide[4] * math.prod(self.places), hidden), nn.ReLU()),
+            *(nn.Dropout(0.5), nn.Linear(hidden, hidden), nn.ReLU()),
+            nn.Linear(hidden, classes),
         )
         self._draw()
 

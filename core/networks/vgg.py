@@ -22,6 +22,7 @@ class VGG(ImageClassifier):
         depth: layers with weights, a key of BLOCKS.
         channels, classes, size: as ImageClassifier's.
         norm: batch norm after each convolution.
+        hidden: width of both hidden linear layers, where nearly all weights are.
 
     The first linear layer sees a grid of 7×7 places, or the map where that is smaller (1×1 for 28 pixels).
     Dropout is torch's own module: while training it draws from torch's global generator.
@@ -29,7 +30,13 @@ class VGG(ImageClassifier):
     """
 
     def __init__(
-        self, depth: int, channels: int, classes: int, size: int | Side = 224, norm: bool = False
+        self,
+        depth: int,
+        channels: int,
+        classes: int,
+        size: int | Side = 224,
+        norm: bool = False,
+        hidden: int = 4096,
     ) -> None:
         super().__init__(channels, classes, size)
         if depth not in BLOCKS:
@@ -45,9 +52,9 @@ class VGG(ImageClassifier):
         _, height, width = self.shape
         self.places = grid((-(-height // 32), -(-width // 32)), 7)
         self.head = nn.Sequential(
-            *(nn.Linear(channels * math.prod(self.places), 4096), nn.ReLU(), nn.Dropout(0.5)),
-            *(nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(0.5)),
-            nn.Linear(4096, classes),
+            *(nn.Linear(channels * math.prod(self.places), hidden), nn.ReLU(), nn.Dropout(0.5)),
+            *(nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(0.5)),
+            nn.Linear(hidden, classes),
         )
         for part in self.modules():
             if isinstance(part, nn.Conv2d | nn.Linear):

@@ -25,20 +25,26 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 import core.networks
+from core.networks.alexnet import AlexNet
 from core.networks.bert import Bert, Pretraining, TokenClassifier
 from core.networks.cell import Cell, Reader
 from core.networks.cnn import ConvDecoder, ConvEncoder, Encoder, NatureCNN
 from core.networks.dcgan import DCCritic, DCGenerator
 from core.networks.decoder import Decoder, Transformer
+from core.networks.densenet import DenseNet
+from core.networks.googlenet import GoogLeNet
+from core.networks.images import ImageClassifier
 from core.networks.language import LanguageModel, Translator
 from core.networks.mlp import MLP
 from core.networks.net import Chain, Linear, Net
 from core.networks.positions import POSITIONS
 from core.networks.recurrent import CELLS
+from core.networks.resnet import ResNet
 from core.networks.seq2seq import DECODERS, Seq2Seq
 from core.networks.sequences import Bidirectional, SeqToSeq, SeqToVec, VecToSeq, deep
 from core.networks.transformer import Encoder as TransformerEncoder
 from core.networks.transformer import Form
+from core.networks.vgg import VGG
 
 F64 = torch.float64
 Input = Callable[..., Tensor]
@@ -68,10 +74,22 @@ class Row:
         x, valid=valid
     )  # how it takes `valid`
     aligned: bool = True  # what that gives has x's time axis; False: it is about the whole
+    noise: float = (
+        0.2  # how far weights are moved from the first ones; a deep net's outputs explode with much
+    )
     errors: bool = True  # names the shape of bad input itself; False: its parts do
 
 
-ABSTRACT = {Reader, Cell, Encoder}
+def settled(net: ImageClassifier) -> ImageClassifier:
+    """Its running statistics are a batch's, as after training: without them deep nets amplify."""
+    for part in net.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.momentum = 1.0
+    net(torch.randn(4, *net.shape))
+    return net
+
+
+ABSTRACT = {Reader, Cell, Encoder, ImageClassifier}
 NETS: dict[str, Row] = {
     **{name: Row(partial(make, 3, 4)) for name, make in CELLS.items()},
     "stacked": Row(lambda: deep("lstm", 3, 4, depth=2)),
@@ -95,6 +113,17 @@ NETS: dict[str, Row] = {
     "nature cnn": Row(lambda: NatureCNN((2, 6, 6), 4), features(2, 6, 6), "plain"),
     "dcgan generator": Row(lambda: DCGenerator(4, (1, 8, 8), width=2), features(4), "plain"),
     "dcgan critic": Row(lambda: DCCritic((1, 8, 8), width=2), features(1, 8, 8), "plain"),
+    "mlp, batch norm and skips": Row(lambda: MLP((3, 5, 5, 2), norm="batch", residual=True), kind="plain"),
+}
+NETS |= {
+    name: Row(make, features(*shape), "image", noise=noise)
+    for name, noise, make, shape in (
+        ("alexnet", 0.05, lambda: AlexNet(1, 3, 28, "2012", hidden=8), (1, 28, 28)),
+        ("vgg", 0.01, lambda: settled(VGG(11, 1, 3, 28, norm=True, hidden=8)), (1, 28, 28)),
+        ("googlenet", 0.01, lambda: GoogLeNet(2, 3, 64, norm=False), (2, 64, 64)),
+        ("resnet", 0.01, lambda: settled(ResNet(20, 1, 3, (28, 30), shortcut="B")), (1, 28, 30)),
+        ("densenet", 0.01, lambda: settled(DenseNet("bc-100", 1, 3, 28)), (1, 28, 28)),
+    )
 }
 NETS |= {
     f"{name} of a transformer, {kind} positions": Row(partial(make, FORM, kind, 1000), features(4), **other)
@@ -140,7 +169,7 @@ def made(name: str) -> Net:
     net = NETS[name].make().double().eval()
     with torch.no_grad():
         for weight in net.parameters():
-            weight += 0.2 * torch.randn(weight.shape, dtype=F64)
+            weight += NETS[name].noise * torch.randn(weight.shape, dtype=F64)
     return net
 
 
@@ -282,6 +311,15 @@ def test_gradcheck(name: str) -> None:
         y: Tensor = functional_call(whole, own, (values[0] if given else x, start))
         return y
 
+    def output_of_joined(*values: Tensor) -> Tensor:
+        parts = values[-1].split([weight.numel() for weight in weights])
+        pairs = zip(parts, weights, strict=True)
+        return output(*values[:-1], *(part.view_as(weight) for part, weight in pairs))
+
+    if whole.image:  # hundreds of weights in many layers: all of them by one number each way
+        joined = torch.cat([weight.detach().flatten() for weight in weights]).requires_grad_(True)
+        assert torch.autograd.gradcheck(output_of_joined, (*given, joined), fast_mode=True)
+        return
     values = [weight.detach().requires_grad_(True) for weight in weights]
     assert torch.autograd.gradcheck(output, (*given, *values), fast_mode=True)
 
