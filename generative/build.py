@@ -12,11 +12,11 @@ from core import catalogue
 from core.errors import UserError, nearest
 from core.machine import Machine, facts_of
 from generative.data import Batches
-from generative.files import Dataset, Images, Points, Text
+from generative.files import Dataset, Images, Pairs, Points, Text
 from generative.texts import NEWLINE, Passages, longest
 from generative.trainer import Spec, Trainer, Writer
 
-KINDS: dict[type, str] = {Images: "images", Points: "points", Text: "text"}
+KINDS: dict[type, str] = {Images: "images", Points: "points", Text: "text", Pairs: "pairs"}
 REPAYS = 20_000  # updates, over all seeds, from which compiling saves more seconds than it takes
 
 
@@ -43,7 +43,7 @@ def serving(kind: str) -> list[str]:
 def decide(machine: Machine, seeds: int, steps: int, dataset: Dataset) -> dict[str, Any]:
     """The facts to record and to build from."""
     images = not isinstance(dataset, Points)  # a text's networks are no smaller than those
-    repays = steps * seeds >= REPAYS and not isinstance(dataset, Text)
+    repays = steps * seeds >= REPAYS and not isinstance(dataset, Text | Pairs)
     return facts_of(machine, images=images, seeds=seeds, repays=repays)
 
 
@@ -72,22 +72,27 @@ def trainer_of(
         device=facts["device"],
         path=facts["path"],
         compiled=bool(facts["compile"]),
-        **(_text(dataset) if isinstance(dataset, Text) else {}),
+        **_characters(dataset),
     )
     trainer: Trainer = module_of(algorithm).TRAINER(spec, config)
     return trainer
 
 
 def _mean(dataset: Dataset) -> Tensor:
-    if isinstance(dataset, Text):
-        return torch.zeros(())
+    if isinstance(dataset, Text | Pairs):
+        return torch.zeros(dataset.train.shape[1:])
     mean = torch.from_numpy(dataset.train.mean(axis=0, dtype="float64"))
     return (mean if isinstance(dataset, Points) else mean / 255).float()
 
 
-def _text(text: Text) -> dict[str, Any]:
-    newline = text.characters.index(NEWLINE) if text.lines else None
-    return {"tokens": len(text.characters), "newline": newline, "longest": longest(text)}
+def _characters(dataset: Dataset) -> dict[str, Any]:
+    """What a Spec says of texts alone."""
+    if isinstance(dataset, Pairs):
+        return {"tokens": len(dataset.characters), "source": dataset.source}
+    if not isinstance(dataset, Text):
+        return {}
+    newline = dataset.characters.index(NEWLINE) if dataset.lines else None
+    return {"tokens": len(dataset.characters), "newline": newline, "longest": longest(dataset)}
 
 
 def batches_of(trainer: Trainer, dataset: Dataset, seeds: tuple[int, ...], device: str) -> Batches | Passages:

@@ -13,7 +13,7 @@ from core import image_sets, images
 from core.errors import UserError, nearest
 from core.image_sets import find
 from core.noise import Noise, States
-from generative import points, texts
+from generative import pairs, points, texts
 from generative.files import Dataset, Images, Text
 from generative.trainer import Binarise
 
@@ -31,6 +31,9 @@ DATASETS: dict[str, str] = {
     "shakespeare": "1,115,394 characters of Shakespeare's plays (Karpathy's tiny Shakespeare): one long text",
     "names": "32,033 given names, one per line (Karpathy's makemore)",
     "FILE.txt": "your own text in UTF-8, of any ending; --lines: every line is an example by itself",
+    "dates": "22,000 days in 11 ways to write them, and as ISO has them: made when asked for",
+    "addition": "22,000 sums of two numbers below 1,000, and their values: made when asked for",
+    "FILE.tsv": "your own pairs of texts: a source, a tab and its target in every line",
     "FOLDER": "a folder of images, e.g. --data photos/; subfolders are classes, or train/ and test/",
     "FILE.npy": "your own array [N, H, W] or [N, H, W, C] or [N, C, H, W]; 0..255, or floats in 0..1",
     "FILE.npz": "your own arrays 'train' and 'test', or 'images'; 'labels' may stand beside them",
@@ -53,6 +56,10 @@ def load(options: Data) -> Dataset:
         UserError: no such data set (the nearest is named), or its files are missing or wrong.
     """
     name = options.data
+    if name in pairs.KNOWN or Path(name).suffix == ".tsv":
+        if options.size or options.channels:
+            raise UserError(f"{name} is pairs of texts; --size and --channels are for images")
+        return pairs.load(name)
     own = Path(name).expanduser().is_file() and Path(name).suffix not in (".npy", ".npz")
     if name in texts.KNOWN or own or (Path(name).suffix == ".txt" and name not in LOADERS):
         if options.size or options.channels:
@@ -107,13 +114,14 @@ LOADERS: dict[str, Callable[[str, str], Dataset]] = {
     **{name: lambda name, data_dir: points.mixture(name) for name in points.MIXTURES},
     "swiss-roll": lambda name, data_dir: points.swiss_roll(name),
     **dict.fromkeys(texts.KNOWN, _text),
+    **dict.fromkeys(pairs.KNOWN, lambda name, data_dir: pairs.load(name)),
 }
 
 
 def held_still(pixels: np.ndarray, binarise: Binarise) -> Tensor:
     """uint8 ``[N, C, H, W]`` as float32 in [0, 1]; unless "none", binarised by one lasting draw.
 
-    Points, float32 ``[N, 2]``, and texts, int64 ``[N]``, are what they are.
+    Points, float32 ``[N, 2]``, and texts, int64, are what they are.
     """
     if pixels.dtype != np.uint8:
         return torch.from_numpy(pixels.copy())

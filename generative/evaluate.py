@@ -19,19 +19,26 @@ from core.records import Record, find
 from core.run_folder import load as load_checkpoint
 from core.run_folder import newest_common
 from core.statistics import student_interval
+from generative import pairs
 from generative.build import kind_of, serving, trainer_of
 from generative.data import held_still
 from generative.data import load as load_data
 from generative.drawing import scatter
-from generative.files import Dataset, Points, Text
+from generative.files import Dataset, Pairs, Points, Text
 from generative.loop import scores
 from generative.metrics import negative_log_likelihood
 from generative.texts import NEWLINE, decode, encode
 from generative.train import settings_of
-from generative.trainer import LikelihoodTrainer, Metrics, Trainer, Writer, evaluation_noise
+from generative.trainer import Answerer, LikelihoodTrainer, Metrics, Trainer, Writer, evaluation_noise
 
 Which = Literal["last", "best"]
-WHAT = {"images": "images", "points": "points", "text": "characters"}  # what is counted of each kind of data
+# What is counted of each kind of data.
+WHAT = {
+    "images": "images",
+    "points": "points",
+    "text": "characters",
+    "pairs": "pairs",
+}
 
 
 @dataclass(frozen=True)
@@ -74,10 +81,16 @@ class Model:
     def write(self, count: int = 4, prompt: str = "", length: int = 0, seed: int = 0) -> list[list[str]]:
         """New texts of each seed that go on from a prompt, as ``seed`` has it; of lines up to their end.
 
+        Of a model that makes one text of another: the likeliest one for the prompt.
+
         Raises:
             UserError: this model writes no texts, or never saw a character of the prompt.
         """
         trainer, text = self.trainer, self.dataset
+        if isinstance(trainer, Answerer) and isinstance(text, Pairs):
+            source = pairs.tokens(prompt, text).to(self.test.device)
+            answers = trainer.answer(source.expand(len(self.seeds), 1, -1)).cpu()
+            return [[pairs.text(one, text.characters) for one in own] for own in answers]
         if not (isinstance(trainer, Writer) and isinstance(text, Text)):
             raise UserError(
                 f"{type(trainer).__name__} writes no texts; --prompt and --length are for those that do"
@@ -158,7 +171,7 @@ def main(records: Sequence[Record], argv: Sequence[str]) -> int:
     of = "" if count == len(model.test) else f"the first {count} of "
     what = WHAT[kind_of(model.dataset)]
     unit = ", nats per image" if isinstance(model.trainer, LikelihoodTrainer) else ""
-    unit = ", nats per character" if what == "characters" else unit
+    unit = ", nats per character" if what in ("characters", "pairs") else unit
     print(f"{records[0].group}: {of}{len(model.test)} test {what}, {options.checkpoint} checkpoint{unit}")
     for line in table(model.seeds, {name: value.double().cpu().numpy() for name, value in found.items()}):
         print(line)
@@ -184,7 +197,7 @@ def sample(records: Sequence[Record], argv: Sequence[str]) -> int:
     options: Sampling = settings_file.parse([Sampling], argv, prog="lab sample RUN").values[0]
     if options.length < 0 or (options.count is not None and options.count < 1):
         raise UserError(f"--count {options.count} --length {options.length}: at least 1, and at least 0")
-    if records[0].algorithm in serving("text"):
+    if records[0].algorithm in [*serving("text"), *serving("pairs")]:
         return _write(records, options)
     if options.prompt or options.length:
         raise UserError(

@@ -1,4 +1,4 @@
-"""What data sets are: images, points in the plane, or a text."""
+"""What data sets are: images, points in the plane, a text, or pairs of texts."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -33,4 +33,16 @@ class Text:
     notes: tuple[str, ...] = ()  # for the person to see
 
 
-Dataset: TypeAlias = Images | Points | Text
+@dataclass(frozen=True)
+class Pairs:
+    """Texts and what is to be made of them, int64 ``[N, S + T]``: tokens as pairs.py has them."""
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+    characters: str  # all there are, of both sides, in the order of their tokens
+    source: int  # S
+    notes: tuple[str, ...] = ()  # for the person to see
+
+
+Dataset: TypeAlias = Images | Points | Text | Pairs

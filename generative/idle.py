@@ -29,9 +29,11 @@ IDLE: Idle = {
     "sparsity": [{"kind": [kind for kind in _KINDS if kind != "sparse"]}],
     "contraction": [{"kind": [kind for kind in _KINDS if kind != "contractive"]}],
     "binarise": [{"the data are": ["points"]}, {"data": ["binarized-mnist"]}],
-    "data_dir": [{"data": ["digits", "swiss-roll", "sentences", *MIXTURES]}],
-    "lines": [{"the data are": ["points", "small images", "images"]}],
+    "data_dir": [{"data": ["digits", "swiss-roll", "sentences", "dates", "addition", *MIXTURES]}],
+    "lines": [{"the data are": ["points", "small images", "images", "pairs"]}],
     "heads": [{"net": ["lstm", "gru"]}],
+    "attention": [{"net": ["transformer"]}],
+    "reverse": [{"net": ["transformer"]}],
 }
 
 

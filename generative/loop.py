@@ -12,13 +12,13 @@ from core.noise import States
 from core.rows import Array
 from core.tracking import Group
 from core.training import Check
-from generative import latent
+from generative import latent, translated
 from generative.data import Batches, held_still
 from generative.drawing import scatter
-from generative.files import Dataset, Images, Points, Text
+from generative.files import Dataset, Images, Pairs, Points, Text
 from generative.metrics import coverage
 from generative.texts import Passages, decode
-from generative.trainer import Encoder, Metrics, Trainer, evaluation_noise
+from generative.trainer import Answerer, Encoder, Metrics, Trainer, evaluation_noise
 
 PICTURED = 32  # test images among the pictures of an evaluation
 WRITTEN = 4  # texts in the table of an evaluation
@@ -37,7 +37,7 @@ class Fitting:
         seeds: the run's seeds.
     """
 
-    stride = 1
+    stride, done = 1, False
 
     def __init__(
         self, trainer: Trainer, batches: Batches | Passages, dataset: Dataset, seeds: Sequence[int]
@@ -67,6 +67,8 @@ class Fitting:
         group.histograms(at, found)
         if isinstance(self.dataset, Text):
             group.table(at, "samples", self._written(self.dataset))
+        if isinstance(self.dataset, Pairs) and isinstance(self.trainer, Answerer):
+            translated.show(group, at, self.trainer, self.dataset, self.test)
         noise = evaluation_noise(self.seeds, "pictures", self.test.device)
         for name, images in self.trainer.pictures(self.test[:PICTURED], noise).items():
             points = images.shape[2:] == (2,)

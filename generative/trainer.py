@@ -31,7 +31,8 @@ class Spec:
     device: str = "cpu"
     path: Literal["loop", "vmap"] = "loop"
     compiled: bool = False
-    tokens: int = 0  # kinds of character in a text
+    tokens: int = 0  # kinds of character in a text, or in pairs of texts
+    source: int = 0  # of pairs: places of the source in a row
     newline: int | None = None  # its token, where every line is an example by itself
     longest: int = 0  # characters of the longest line with its newline, there
 
@@ -120,6 +121,19 @@ class Writer(Trainer, Protocol):
 
     def write(self, prompt: Tensor, count: int, length: int, noise: Noise) -> Tensor:
         """The prompt ``[n]`` and ``length`` characters after it: ``[seed, count, n + length]``; 0: its own length."""
+        ...
+
+
+@runtime_checkable
+class Answerer(Trainer, Protocol):
+    """A trainer that learns to make one text of another; its examples are pairs, int64 ``[S + T]`` (pairs.py)."""
+
+    def answer(self, source: Tensor) -> Tensor:
+        """The likeliest targets of sources ``[seed, n, S]``: ``[seed, n, T]``, until their end and on."""
+        ...
+
+    def alignment(self, rows: Tensor) -> Tensor | None:
+        """How the answers to pairs ``[n, S + T]`` read their sources: ``[seed, n, T, S]``; None where nothing tells."""
         ...
 
 

@@ -13,11 +13,11 @@ from core.catalogue import algorithms
 from core.errors import UserError
 from generative.build import batches_of, module_of, serving, trainer_of
 from generative.data import Data, held_still, load
-from generative.files import Dataset, Images, Text
-from generative.trainer import LikelihoodTrainer, Metrics, Trainer, evaluation_noise
+from generative.files import Dataset, Images, Pairs, Text
+from generative.trainer import Answerer, LikelihoodTrainer, Metrics, Trainer, evaluation_noise
 
 TRAINERS = [name for name, found in algorithms().items() if found.suite == "generative"]
-DATA = {"images": "digits", "points": "ring", "text": "sentences"}
+DATA = {"images": "digits", "points": "ring", "text": "sentences", "pairs": "addition"}
 PATHS = ("loop", "vmap")
 # Where a trainer has such settings.
 SMALL = {
@@ -30,7 +30,12 @@ SMALL = {
     "width": 4,
 }
 CPU = torch.device("cpu")
-HELD_OUT = {"digits": 40, "ring": 40, "sentences": 400}  # examples, or characters, to evaluate on
+HELD_OUT = {
+    "digits": 40,
+    "ring": 40,
+    "sentences": 400,
+    "addition": 40,
+}  # examples, or characters, to evaluate on
 
 
 @cache
@@ -94,6 +99,9 @@ class Life:
             **self.trainer.evaluate(self.test, noise[0]),
             **self.trainer.pictures(self.test[:5], noise[1]),
         }
+        if isinstance(self.trainer, Answerer):
+            source = self.test[:7, : self.trainer.spec.source]  # type: ignore[attr-defined]
+            return {**found, "answer": self.trainer.answer(source.expand(len(self.seeds), 7, -1))}
         return {**found, "sample": self.trainer.sample(7, noise[2])}
 
 
@@ -148,6 +156,12 @@ def test_samples_are_what_the_data_are(name: str, data: str, net: str, path: str
     kind = dataset(data)
     shape = kind.train.shape[1:]
     seen = life.look()
+    if isinstance(kind, Pairs):
+        assert seen["answer"].shape == (2, 7, shape[0] - kind.source)
+        assert len(kind.characters) + 3 > seen["answer"].max() >= seen["answer"].min() >= 0
+        with pytest.raises(UserError, match="give it one with --prompt"):
+            life.trainer.sample(7, evaluation_noise((0, 4), "other", CPU))
+        return
     if isinstance(kind, Text):
         texts = seen["sample"]
         assert (texts.shape[:2], texts.dtype) == ((2, 7), torch.int64)
@@ -212,7 +226,12 @@ def test_every_weight_learns(name: str, data: str, net: str, path: str) -> None:
 
 @pytest.mark.parametrize("name", TRAINERS)
 def test_data_it_cannot_serve_are_refused_in_a_line(name: str) -> None:
-    takers = {"points": ".*gan and wgan-gp take them", "text": "lm takes them", "images": "ae.* take them"}
+    takers = {
+        "points": ".*gan and wgan-gp take them",
+        "text": "lm takes them",
+        "pairs": "translate takes them",
+        "images": "ae.* take them",
+    }
     for kind, data in DATA.items():
         if name in serving(kind):
             assert build(name, data).batch > 0
