@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from core import trees
 from core.averages import Averages
@@ -24,8 +25,8 @@ Check: TypeAlias = Callable[[], None]
 
 Evaluate: TypeAlias = Callable[[int, bool, Check], Mapping[str, Array]]
 """Step, whether it is the last time, and what to call now and then, to scores: ``eval/*`` to ``[seed]``, and to more
-axes what only the summary keeps; ``episodes/*`` to ``[seed, episode]``. Must leave training as it was, also when
-stopped."""
+axes, or in words, what only the summary keeps; ``episodes/*`` to ``[seed, episode]``. Must leave what is learnt as it
+was, also when stopped."""
 
 
 EPISODES = (
@@ -56,6 +57,11 @@ class Learning(Protocol):
     selected: (
         str  # the score that chooses the best checkpoint; where there is none the last one is kept alone
     )
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing more to learn, though steps are left; it may become so in an evaluation alone."""
+        ...
 
     def begin(self) -> None:
         """Before the first step of all; not when a state was loaded."""
@@ -117,7 +123,7 @@ class Training:
     def _train(self, evaluate: Evaluate, check: Check) -> None:
         if self.evaluated < self.step < self.steps and self._due("evaluate"):  # stopped in mid-evaluation
             self._evaluate(evaluate, check)
-        while self.step < self.steps and self.group.alive.any():
+        while self.step < self.steps and self.group.alive.any() and not self.learning.done:
             check()
             self.learning.advance(self.averages)
             self.step += self.learning.stride
@@ -138,7 +144,8 @@ class Training:
             return 1
         scores = evaluate(self.step, True, check)
         self._checkpoint(self._better(scores))  # before its row is written: killed here, it scores again
-        self._log(scores)
+        if self.evaluated < self.step:  # else the evaluation that ended it has its row
+            self._log(scores)
         for k in np.flatnonzero(self.group.alive).tolist():
             self.group.summary(k, final({name: to_numpy(v)[k] for name, v in scores.items()}))
         self.group.finish()
@@ -175,7 +182,8 @@ class Training:
         self._checkpoint(self._better(scores))
 
     def _log(self, scores: Mapping[str, Array]) -> None:
-        self.group.log(self.at, {name: value for name, value in scores.items() if value.ndim == 1})
+        numbers = {n: v for n, v in scores.items() if v.ndim == 1 and (isinstance(v, Tensor) or v.dtype.kind != "U")}
+        self.group.log(self.at, numbers)
         columns = columns_of(EPISODES, scores)
         tables = [{name: to_numpy(v)[k] for name, v in columns.items()} for k in range(len(self.best))]
         self.group.table(self.at, EPISODES, tables)

@@ -33,7 +33,7 @@ class Interaction:
     A step is one decision of one seed's agent, in one of its environments.
     """
 
-    scale, shown, selected = 1, "episode/return", "eval/return"
+    scale, shown, selected, done = 1, "episode/return", "eval/return", False
 
     def __init__(self, agent: Agent, envs: Envs) -> None:
         self.agent, self.envs, self.stride = agent, envs, envs.envs

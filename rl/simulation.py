@@ -155,7 +155,7 @@ class Simulation:
         UserError: the environment tells no table, the agent keeps none, or rewards should be normalised.
     """
 
-    scale, shown, selected = 1, "episode/return", "eval/return"
+    scale, shown, selected, done = 1, "episode/return", "eval/return", False
 
     def __init__(self, agent: Any, envs: Envs, steps: int, cadence: Cadence) -> None:
         task = envs.task

@@ -11,6 +11,7 @@ import pytest
 from core.catalogue import ROOT, Algorithm, algorithms, suites
 from core.cli import VERBS
 from core.errors import UserError
+from core.fit import read as read_task
 from generative.train import read as read_trainer
 from rl.recipes import RECIPES
 from rl.train import read as read_agent
@@ -59,6 +60,8 @@ def _read(algorithm: Algorithm, flags: list[str]) -> None:
     name = algorithm.id
     if name in RECIPES:
         read_agent(name, RECIPES[name], flags)
+    elif algorithm.suite == "core":
+        read_task(name, flags)
     elif algorithm.suite == "rl":
         read_agent(name, importlib.import_module(f"rl.agents.{name.replace('-', '_')}"), flags)
     else:

@@ -1,0 +1,174 @@
+"""`lab train TASK` and `lab resume RUN`: supervised learning, from what was typed to the scores on the test set."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from core import config as settings_file
+from core import threads
+from core.config import Settings
+from core.cross_validation import report
+from core.destination import WandB
+from core.early_stopping import Rule
+from core.errors import UserError
+from core.fitting import Fitting
+from core.machine import Machine, facts_of
+from core.noise import States
+from core.presets import preset_of
+from core.records import Record
+from core.sessions import Again, begun, cadence, check, recorded, resumable
+from core.task import Examples, Spec, Task, divided, module_of, rows_of
+from core.tracking import Group
+from core.training import Training
+
+REPAYS = 20_000  # updates, over all seeds, from which compiling saves more seconds than it takes
+
+
+@dataclass(frozen=True)
+class Options:
+    steps: int = 2_000  # updates of one seed over the whole training
+    epochs: int | None = None  # passes through the examples trained on; instead of --steps
+    seeds: tuple[int, ...] = (0, 1, 2)  # all trained together, in this process
+    preset: str = "auto"  # settings known to work; auto: the first that knows the data; none
+    validation: float = 0.1  # share held out to choose by, where the data set has no such part of its own
+    folds: int = 0  # cross-validation: train that often, each time with another part held out; 0: once
+    fold: int | None = None  # of the folds this one alone, from 1; None: all, one after the other
+    patience: int | None = None  # evaluations without a gain after which a seed stops; None: never
+    monitor: str = "eval/loss"  # the score that chooses the best weights, and that patience waits for
+    mode: Literal["auto", "min", "max"] = "auto"  # which way the monitored score is better
+    min_delta: float = 0.0  # a smaller gain counts as none
+    baseline: float | None = None  # a score that is not better than this counts as no gain
+    eval_every: int | None = None  # steps between evaluations; None: 20 per run; 0: never
+    log_every: int | None = None  # steps between rows of metrics; None: 400 rows per run
+    checkpoint_every: int | None = None  # steps between checkpoints; None: at every evaluation and the end
+    root: str = "runs"  # where run folders go
+    name: str | None = None  # the group's folder; None: made of algorithm, data, settings and time
+    resume: Literal["never", "auto"] = "never"  # auto: go on with the newest unfinished run of these settings
+    quiet: bool = False  # no progress
+
+    @property
+    def rule(self) -> Rule | None:
+        """When a seed stops early; None: it does not, and keeps its last weights."""
+        if self.patience is None:
+            return None
+        return Rule(self.monitor, self.patience, self.min_delta, self.mode, self.baseline)
+
+
+def main(argv: list[str]) -> int:
+    """``argv`` is the task's id and its options."""
+    if not argv or argv[0].startswith("-"):
+        raise UserError("name a task first, such as classifier")
+    options = read(argv[0], argv[1:]).values[0]
+    if not options.folds or options.fold is not None:
+        return train(argv, argv[1:])[0]
+    folders = []
+    for fold in range(1, options.folds + 1):
+        name = ["--name", f"{options.name}-fold-{fold}"] if options.name else []
+        status, folder = train(argv, [*argv[1:], "--fold", str(fold), *name])
+        if status:
+            return status  # stopped, or failed: said already
+        folders.append(folder)
+    print(report(folders))
+    return 0
+
+
+def read(algorithm: str, flags: Sequence[str]) -> Settings:
+    """The settings: defaults, then the preset for the data set, then --config, then flags."""
+    module = module_of(algorithm)
+    sections = (Options, Machine, WandB, module.Config)
+    about: Any = {"prog": f"lab train {algorithm}", "description": (module.__doc__ or "").split("\n")[0]}
+    first = settings_file.parse(sections, flags, ignored=("algorithm",), **about)
+    preset, name = preset_of(module.PRESETS, first.values[0].preset, first.values[-1].data)
+    return settings_file.parse(
+        sections, flags, preset=preset, preset_name=name, ignored=("algorithm",), **about
+    )
+
+
+def train(argv: Sequence[str], flags: Sequence[str]) -> tuple[int, Path]:
+    """One group of runs, as ``flags`` say; its exit code and its folder."""
+    algorithm, settings = argv[0], read(argv[0], flags)
+    options, machine, wandb, config = settings.values
+    check(options)
+    if options.resume == "auto" and (folder := begun(algorithm, settings, options)):
+        return proceed(folder, Again(**asdict(wandb), quiet=options.quiet)), folder
+    examples = module_of(algorithm).load(config)
+    images, count = examples.train[0].ndim > 2, len(options.seeds)
+    facts = facts_of(machine, images=images, seeds=count, repays=options.steps * count >= REPAYS)
+    fitting, options = build(algorithm, config, examples, options, facts)
+    group = Group.create(
+        root=Path(options.root),
+        suite="core",
+        algorithm=algorithm,
+        task=examples.name,
+        settings=recorded(algorithm, settings),
+        seeds=options.seeds,
+        axis="examples_seen",
+        name=options.name,
+        wandb=wandb,
+        command=["lab", "train", *argv],
+        facts=facts,
+        quiet=options.quiet,
+    )
+    group.say(f"{algorithm} on {examples.name}: {settings.changed() or 'all settings at their defaults'}")
+    for note in examples.notes:
+        group.say(note)
+    return run(fitting, group, options), group.path
+
+
+def build(
+    algorithm: str, config: Any, examples: Examples, options: Options, facts: Mapping[str, Any]
+) -> tuple[Fitting, Options]:
+    """What is trained, and the options with their steps counted."""
+    threads.use(facts["threads"])
+    fold = options.fold or 1
+    parts = divided(examples, options.validation, options.folds, fold)
+    if options.epochs is not None:
+        options = replace(options, steps=options.epochs * (rows_of(parts.train) // config.batch))
+        check(options)
+    name = f"fold {fold} of {options.folds}" if options.folds else "net"
+    how = {"device": facts["device"], "path": facts["path"], "compiled": bool(facts["compile"])}
+    spec = Spec(options.seeds, options.steps, name, **how)
+    task: Task = module_of(algorithm).TASK(spec, config, parts)
+    stream = f"data of {name}" if options.folds else "data"
+    return Fitting(task, options.seeds, options.steps, options.monitor, options.rule, stream), options
+
+
+def run(fitting: Fitting, group: Group, options: Options, resumed: States | None = None) -> int:
+    """Train, from the start or from ``resumed``; whatever happens, the record is closed and says so."""
+    training = Training(fitting, group, options.steps, cadence(options))
+    try:
+        if resumed is not None:
+            training.load_state_dict(resumed)
+        return training.run(fitting.evaluate)
+    except BaseException as error:
+        group.finish("crashed", 1, str(error) or type(error).__name__)
+        raise
+
+
+def resume(records: Sequence[Record], argv: Sequence[str]) -> int:
+    """`lab resume RUN`: go on with the unfinished seeds of the group that ``records`` belong to."""
+    options: Again = settings_file.parse([Again], argv).values[0]
+    return proceed(records[0].path.parent, options)
+
+
+def proceed(folder: Path, again: Again) -> int:
+    """Go on from the newest checkpoint, computed as before: the run itself says how."""
+    if not (runs := resumable(folder)):
+        return 0
+    algorithm, file = runs[0].algorithm, str(runs[0].path / "config.yaml")
+    sections = (Options, Machine, module_of(algorithm).Config)
+    options, _, config = settings_file.parse(sections, ["--config", file], ignored=("algorithm",)).values
+    options = replace(options, seeds=tuple(record.seed for record in runs))
+    step, states = Group.restore(folder, options.seeds)
+    examples = module_of(algorithm).load(config)
+    fitting, options = build(algorithm, config, examples, options, runs[0].run["facts"])
+    group = Group.reopen(
+        folder,
+        options.seeds,
+        step=step,
+        wandb=again,
+        command=["lab", "resume", folder.name],
+        quiet=again.quiet,
+    )
+    return run(fitting, group, options, states)

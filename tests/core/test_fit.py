@@ -1,0 +1,294 @@
+"""`lab train classifier`: the record, early stopping, folds, going on, and mistakes, through the real command."""
+
+import json
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from core import fit
+from core.averages import Averages
+from core.cli import main as lab
+from core.errors import UserError
+from core.fitting import Fitting
+from core.noise import Noise
+from core.run_folder import load
+from core.task import Spec, divided, module_of
+from core.tasks import classifier
+from core.tasks.classifier import Classifier, Config
+from tests.core.recorded import lines, without_time
+from tests.killing import assert_equal_runs, different, kill_and_resume
+
+QUICK = ["--hidden", "16", "--batch", "50", "--lr", "1e-2", "--wandb", "disabled", "--quiet"]
+QUICK += ["--steps", "40", "--log-every", "5", "--eval-every", "10"]
+WILD = [
+    "--lr",
+    "0.3",
+    "--schedule",
+    "constant",
+    "--eval-every",
+    "4",
+    "--log-every",
+    "4",
+]  # soon over its best
+
+
+def run(root: Path, *flags: str, name: str = "run", seeds: tuple[int, ...] = (0, 5)) -> int:
+    given = ["--root", str(root), "--name", name, "--seeds", *map(str, seeds)]
+    return fit.main(["classifier", *given, *QUICK, *flags])
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return found
+
+
+def rows(folder: Path, name: str) -> list[tuple[int, float]]:
+    return [(row["examples_seen"], row[name]) for row in lines(folder / "metrics.jsonl") if name in row]
+
+
+def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
+    assert run(tmp_path) == 0
+    for seed in "05":
+        folder = tmp_path / "run" / seed
+        told = json.loads((folder / "run.json").read_text())
+        assert (told["suite"], told["algorithm"], told["task"]) == ("core", "classifier", "digits")
+        assert (told["axis"], told["status"]) == ("examples_seen", "finished")
+        assert [at for at, _ in rows(folder, "train/loss")] == [250 * k for k in range(1, 9)]
+        assert [at for at, _ in rows(folder, "eval/loss")] == [500, 1000, 1500, 2000]
+        assert [at for at, _ in rows(folder, "eval/test_accuracy")] == [2000]  # looked at once
+        for (_, a), (_, b), (_, gap) in zip(
+            *(rows(folder, f"{part}/loss") for part in ("eval", "fitted", "gap")), strict=True
+        ):
+            assert gap == pytest.approx(a - b)
+        found = summary(folder)
+        assert found["final/fit"] in ("fine", "under-fitting", "over-fitting")
+        assert found["final/test_accuracy"] > 0.7  # chance is 0.1
+        assert found["best"]["eval/loss"]["value"] == min(loss for _, loss in rows(folder, "eval/loss"))
+
+
+def test_epochs_count_passes_through_the_examples_trained_on(tmp_path: Path) -> None:
+    assert run(tmp_path, "--epochs", "2", "--eval-every", "0") == 0
+    assert rows(tmp_path / "run" / "0", "eval/loss")[-1][0] == 2 * (1350 // 50) * 50  # 1500 less a tenth
+
+
+@pytest.mark.parametrize("path", ["loop", "vmap"])
+def test_a_seed_learns_the_same_alone_and_in_company(path: str, tmp_path: Path) -> None:
+    flags = ["--path", path, "--augment", "shift=1", "noise=0.1", "--l2", "1e-4"]
+    flags += ["--dropout", "0.2"] if path == "loop" else []
+    assert run(tmp_path, *flags) == run(tmp_path, *flags, name="alone", seeds=(5,)) == 0
+    both, alone = tmp_path / "run" / "5", tmp_path / "alone" / "5"
+    assert without_time(lines(both / "metrics.jsonl")) == without_time(lines(alone / "metrics.jsonl"))
+    states = [load(folder / "checkpoints" / "last.safetensors")[1] for folder in (both, alone)]
+    assert different(*states) == []
+
+
+# --- early stopping
+
+
+def test_a_seed_that_stops_takes_its_best_weights_back(tmp_path: Path) -> None:
+    assert run(tmp_path, "--steps", "400", "--patience", "3", *WILD) == 0
+    ends = []
+    for seed in "05":
+        folder = tmp_path / "run" / seed
+        curve = rows(folder, "eval/loss")
+        trained = rows(folder, "train/loss")[-1][0]
+        seen = [loss for at, loss in curve if at <= trained]
+        best = int(np.argmin(seen))
+        assert len(seen) == best + 1 + 3, "it stops at the third evaluation without a gain"
+        assert all(loss == curve[best][1] for at, loss in curve if at > trained), "it rests at its best"
+        found = summary(folder)
+        assert found["final/loss"] == found["best"]["eval/loss"]["value"] == curve[best][1]
+        ends.append((trained, curve[-1][0]))
+    (one, last), (other, last_of_other) = ends
+    assert one != other
+    assert last == last_of_other == max(one, other) < 400 * 50, "the run ends when all have stopped"
+
+
+def test_the_best_weights_return_also_when_the_steps_run_out(tmp_path: Path) -> None:
+    assert run(tmp_path, "--steps", "150", "--patience", "99", *WILD) == 0
+    assert run(tmp_path, "--steps", "150", *WILD, name="without") == 0
+    for seed in "05":
+        with_it, without = summary(tmp_path / "run" / seed), summary(tmp_path / "without" / seed)
+        best = without["best"]["eval/loss"]
+        assert best["step"] < 150 * 50, "the settings are too tame: the last weights are the best"
+        assert with_it["final/loss"] == best["value"] < without["final/loss"]
+
+
+def test_what_is_watched_and_baseline_and_gain(tmp_path: Path) -> None:
+    assert run(tmp_path, "--patience", "2", "--monitor", "eval/accuracy", "--baseline", "1.5") == 0
+    assert rows(tmp_path / "run" / "0", "train/loss")[-1][0] == 1000  # nothing beats 1.5: two evaluations
+    assert run(tmp_path, "--patience", "2", "--min-delta", "9", name="gain") == 0
+    assert rows(tmp_path / "gain" / "0", "train/loss")[-1][0] == 1500  # only the first of all gains 9
+
+
+def test_batch_norm_of_a_seed_that_rests_does_not_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(classifier.NETS, "bn", normed)
+    fitting = small(patience=1, net="bn")
+    averages = Averages(2)
+    for step in range(1, 4):
+        fitting.advance(averages)
+        fitting.evaluate(step, False, lambda: None)
+    fitting.stops[0].stopped_at, fitting.task.net.alive[0] = 3, False
+    before = fitting.evaluate(4, False, lambda: None)["eval/loss"][0]
+    for _ in range(3):
+        fitting.advance(averages)
+    assert fitting.evaluate(7, False, lambda: None)["eval/loss"][0] == before
+
+
+def normed(config: Config, shape: tuple[int, ...], classes: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(1), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, classes))
+
+
+def small(patience: int, net: str) -> Fitting:
+    config = Config(batch=20, net=net, lr=0.01)
+    options = fit.Options(steps=20, seeds=(0, 1), patience=patience)
+    facts = {"threads": 1, "device": "cpu", "path": "loop", "compile": False}
+    return fit.build("classifier", config, classifier.load(config), options, facts)[0]
+
+
+# --- folds
+
+
+def test_every_fold_starts_anew_and_all_are_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, "--folds", "3") == 0
+    folders = [tmp_path / f"run-fold-{k}" for k in (1, 2, 3)]
+    scores = [np.mean([summary(f / seed)["final/accuracy"] for seed in "05"]) for f in folders]
+    *_, header, one, two, three, mean, deviation = capsys.readouterr().out.splitlines()
+    assert header.split()[:3] == ["fold", "loss", "accuracy"]
+    shown = [float(line.split()[2]) for line in (one, two, three)]
+    assert shown == pytest.approx(scores, abs=1e-4)
+    assert float(mean.split()[2]) == pytest.approx(np.mean(scores), abs=1e-4)
+    assert float(deviation.split()[2]) == pytest.approx(np.std(scores, ddof=1), rel=1e-3)
+    config = Config()
+    parts = [divided(classifier.load(config), 0.1, 3, k) for k in (1, 2, 3)]
+    first = []
+    for k, part in enumerate(parts, 1):
+        held_out = np.bincount(part.validation[1]) / len(part.validation[1])
+        everyone = np.bincount(part.train[1]) / len(part.train[1])
+        assert np.abs(held_out - everyone).max() < 0.01  # classes alike
+        name = f"fold {k} of 3"
+        task = Classifier(Spec((0,), 10, name), Config(hidden=(8,)), part)
+        torch.testing.assert_close(task.mean.item(), part.train[0].mean() / 255, rtol=1e-5, atol=0)
+        torch.testing.assert_close(task.deviation.item(), (part.train[0] / 255).std(), rtol=1e-5, atol=0)
+        first.append(task.net.matrix.clone())
+    assert not torch.equal(first[0], first[1])  # weights of its own
+
+
+# --- what learning sees
+
+
+def test_augmentation_and_smoothing_are_for_training_alone() -> None:
+    config = Config(augment=("noise=0.5",), smoothing=0.3, hidden=(8,))
+    examples = classifier.load(config)
+    task = Classifier(Spec((0,), 10), config, divided(examples, 0.1))
+    batch = tuple(torch.from_numpy(a[:9])[None] for a in task.train)
+    seen, _ = task.prepared(batch, Noise((0,), "prepared"))
+    assert not torch.equal(seen, task.scaled(batch[0].float() / 255))
+    logits: Tensor = task.net(task.scaled(batch[0].float() / 255))
+    plain = torch.nn.functional.cross_entropy(logits[0], batch[1][0])
+    assert task.scores(batch)["loss"].item() == pytest.approx(plain.item(), rel=1e-6)
+
+
+def test_dropout_keeps_the_mean_in_training_and_does_nothing_in_evaluation() -> None:
+    config = Config(dropout=0.5, hidden=(8,))
+    task = Classifier(Spec((0,), 10), config, divided(classifier.load(config), 0.1))
+    images = task.scaled(torch.from_numpy(task.train[0][:3]).float() / 255)[None]
+    assert torch.equal(task.net(images), task.net(images))
+    torch.manual_seed(0)
+    drawn = torch.nn.functional.dropout(torch.ones(100_000), 0.5)
+    assert drawn.mean().item() == pytest.approx(1, abs=0.02)
+    weights = {name: w[0] for name, w in task.net.weights().items()}
+    many = torch.stack([task.net.apply(weights, images[0]) for _ in range(4000)])
+    assert many.std(0).min() > 0
+    torch.testing.assert_close(many.mean(0), task.net(images)[0], rtol=0.1, atol=0.1)
+
+
+# --- going on
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--hidden 16 --dropout 0.1 --augment shift=1 noise=0.1",
+        "--net conv --width 4 --patience 3 --lr 0.05 --schedule constant --momentum 0.9 --optimiser sgd",
+    ],
+)
+def test_a_killed_run_resumed_equals_one_that_ran_through(flags: str, tmp_path: Path) -> None:
+    often = (
+        "--steps 120 --batch 20 --seeds 3 1 --log-every 3 --checkpoint-every 7 --eval-every 10 --compile off"
+    )
+    argv = ["classifier", *flags.split(), *often.split(), "--wandb", "disabled"]
+    killed = kill_and_resume(argv, tmp_path, chance=random.Random(flags), kills=2)
+    assert_equal_runs(killed.cut, killed.whole)
+
+
+def test_asked_to_stop_in_mid_training_it_goes_on_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(tmp_path, "--patience", "3", *WILD, name="whole") == 0
+    inner, taken = Classifier.prepared, []
+
+    def prepared(self: Classifier, batch: Any, noise: Any) -> Any:
+        taken.append(1)
+        if len(taken) == 17:
+            signal.raise_signal(signal.SIGTERM)
+        return inner(self, batch, noise)
+
+    monkeypatch.setattr(Classifier, "prepared", prepared)
+    assert run(tmp_path, "--patience", "3", *WILD) == 128 + signal.SIGTERM
+    assert run(tmp_path, "--patience", "3", *WILD, "--resume", "auto") == 0
+    assert_equal_runs(tmp_path / "run", tmp_path / "whole")
+
+
+# --- mistakes
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ("--folds 5000", "1500 rows cannot make 5000 folds; give from 2 to 1500"),
+        (
+            "--monitor eval/los",
+            "no score is named 'eval/los'; --monitor takes one of eval/loss, eval/accuracy",
+        ),
+        ("--net resnet21", "unknown network 'resnet21'; did you mean 'resnet"),
+        ("--net resnet20", "at least 28×28 pixels"),
+        ("--batch 2000", "takes 2000 examples, and 1350 are there"),
+        ("--augment shfit=2", "did you mean 'shift'"),
+        ("--data nothing", "unknown data set 'nothing'"),
+        ("--patience 0", "patience of 1 or more"),
+        ("--dropout 1", "lies in 0 … 1"),
+        ("--net conv --dropout 0.5 --path vmap", "use --path loop"),
+        ("--schedule steps --lr-end 0", "positive ends"),
+        ("--validation 1", "between 0 and 1"),
+    ],
+)
+def test_mistakes_are_told_in_a_line_and_leave_nothing(flags: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=told.replace("'", ".").replace("(", ".")):
+        run(tmp_path, *flags.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_verb_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert lab(["train", "classifier", *QUICK, "--steps", "4", "--seeds", "0", "--name", "x"]) == 0
+    assert lab(["resume", "x"]) == 0
+    assert "finished already" in capsys.readouterr().out
+    assert lab(["train", "classifier", "--folds", "2", "--fold", "3"]) == 2
+    assert "of 2 folds it must be 1 to 2" in capsys.readouterr().err
+
+
+def test_images_without_labels_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((20, 8, 8), np.uint8))
+    with pytest.raises(UserError, match="has no labels"):
+        module_of("classifier").load(Config(data=str(tmp_path / "x.npy")))
