@@ -195,8 +195,10 @@ def table(seeds: Sequence[int], columns: dict[str, NDArray[np.float64]]) -> list
 def sample(records: Sequence[Record], argv: Sequence[str]) -> int:
     """`lab sample RUN`: new images as a grid, new points drawn over real ones, either as arrays, or new texts."""
     options: Sampling = settings_file.parse([Sampling], argv, prog="lab sample RUN").values[0]
-    if options.length < 0 or (options.count is not None and options.count < 1):
-        raise UserError(f"--count {options.count} --length {options.length}: at least 1, and at least 0")
+    if options.count is not None and options.count < 1:
+        raise UserError(f"--count is {options.count}; it must be at least 1")
+    if options.length < 0:
+        raise UserError(f"--length is {options.length}; it must be 0 or more")
     if records[0].algorithm in [*serving("text"), *serving("pairs")]:
         return _write(records, options)
     if options.prompt or options.length:
