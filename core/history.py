@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from core.noise import State
 
 TENTH, QUARTER = 0.1, 0.25
+FEW = 4
 
 
 def word(train: Sequence[float], held_out: Sequence[float]) -> str:
@@ -17,8 +18,9 @@ def word(train: Sequence[float], held_out: Sequence[float]) -> str:
     under-fitting: nothing was learnt; or the loss on what is trained on still falls, by a tenth of its whole fall
         in the last quarter of the evaluations.
     fine: neither.
+    unknown: fewer than FEW losses, which show no course.
     """
-    if len(held_out) < 2:
+    if len(held_out) < FEW:
         return "unknown"
     lowest = min(range(len(held_out)), key=lambda i: held_out[i])
     learnt = held_out[0] - held_out[lowest]
@@ -28,7 +30,7 @@ def word(train: Sequence[float], held_out: Sequence[float]) -> str:
     if risen or held_out[-1] - train[-1] > QUARTER * learnt:
         return "over-fitting"
     late = train[len(train) - 1 - max(len(train) // 4, 1)]
-    if len(train) > 2 and late - train[-1] > TENTH * (train[0] - train[-1]):
+    if late - train[-1] > TENTH * (train[0] - train[-1]):
         return "under-fitting"
     return "fine"
 
