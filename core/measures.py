@@ -3,7 +3,8 @@
 # What a task is measured by when nobody says: the first of these that its runs logged.
 MEASURES = {
     "rl": ("eval/return", "episode/return"),
-    "generative": ("eval/bound", "eval/modes", "eval/loss", "train/loss"),
+    # The last two are what a critic says of another one's samples: watched, and no winner is named by them.
+    "generative": ("eval/bound", "eval/modes", "eval/loss", "train/loss", "eval/wasserstein", "eval/critic"),
     "core": ("eval/loss", "eval/accuracy", "train/loss"),
 }
 # Whether higher is better, by the last word of the metric's name; a metric not named here has no winner.

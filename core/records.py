@@ -18,6 +18,7 @@ import yaml
 from core import jsonl
 from core.config import parse
 from core.errors import UserError, nearest
+from core.measures import MEASURES
 from core.processes import gone
 from core.tables import age, number, text
 
@@ -25,9 +26,6 @@ FORMAT = 1  # the newest run.json this file understands
 AXES = {"rl": "env_step", "generative": "examples_seen"}  # suite -> the key every row of its metrics carries
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is built in: ten times faster
 SETTINGS = re.compile(r"-([0-9a-f]{8})-\d{8}-\d{6}(?:-\d+)?$")  # the end of a group's name
-
-# The first found is shown.
-HEADLINE = ("eval/return", "eval/bound", "eval/modes", "eval/loss", "episode/return", "train/loss")
 
 Series = tuple[jsonl.Floats, jsonl.Floats]  # steps, values; each [n]
 
@@ -268,7 +266,8 @@ def _seeds(records: list[Record]) -> str:
 
 
 def _last(records: list[Record]) -> str:
-    for metric in HEADLINE:
+    suite = next((record.suite for record in records if record.run), "core")
+    for metric in MEASURES.get(suite, MEASURES["core"]):
         values = [values[-1] for record in records if len(values := record.series(metric)[1])]
         if values:
             return f"{metric} {number(float(np.mean(values)))}"

@@ -187,9 +187,12 @@ def test_lab_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     players = {"steps": 3, "batch_size": 64, "critic_steps": 5}
     row = {"examples_seen": 640, "eval/modes": 6.0, "eval/wasserstein": 0.5}
     write_run(tmp_path, algorithm="wgan-gp", task="ring", suite="generative", rows=[row], config=players)
+    row = {"examples_seen": 640, "eval/wasserstein": 0.5, "eval/real": 1.0}
+    write_run(tmp_path, algorithm="wgan-gp", task="digits", suite="generative", rows=[row], group="pictures")
     assert records.main(["--root", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["group", "seeds", "status", "progress", "last", "age"]
+    assert "eval/wasserstein 0.5 " in next(line for line in lines if line.startswith("pictures"))
     shown = next(line for line in lines if line.startswith(PPO))
     assert "0–3" in shown
     assert "3 finished, 1 failed" in shown
