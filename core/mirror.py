@@ -136,8 +136,9 @@ class Mirror:
         for model in models:
             # model-<id> as other tools name it: one artifact per run, a version per model
             artifact = wandb.Artifact(f"model-{self._run.id}", "model", metadata=model.about)
-            for path in sorted(path for path in model.folder.rglob("*") if path.is_file()):
-                name = path.relative_to(model.folder).as_posix()
+            folder = model.folder.resolve()  # `lab sync` may be called from anywhere
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                name = path.relative_to(folder).as_posix()
                 artifact.add_file(str(path), name, policy="immutable", skip_cache=True)  # no second copy
             self._run.log_artifact(artifact, aliases=list(model.aliases))
 

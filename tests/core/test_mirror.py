@@ -81,6 +81,17 @@ def test_the_best_and_the_newest_model_are_versions_of_one_artifact(tmp_path: Pa
     assert spent < 200_000  # the two checkpoints have 8 MB each
 
 
+def test_a_model_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = group(Path("runs"), OFFLINE, seeds=(3,))
+    made.checkpoint(10, [state(10)])
+    made.finish()
+    folder = made.path.resolve() / "3"
+    monkeypatch.chdir("/")
+    (model,) = models(folder)
+    assert all(file.is_file() for file in model["files"].values()), model["files"]
+
+
 def test_a_model_cannot_be_trained_on(tmp_path: Path) -> None:
     made = group(tmp_path, OFFLINE, seeds=(3,))
     made.checkpoint(10, [state(10)])
