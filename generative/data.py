@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from core import image_sets, images
 from core.errors import UserError, nearest
 from core.image_sets import find
 from core.noise import Noise, States
+from core.order import Order
 from generative import pairs, points, texts
 from generative.files import Dataset, Images, Text
 from generative.trainer import Binarise
@@ -164,37 +164,25 @@ class Batches:
             still = (held_still(examples, "static") * 255).to(torch.uint8)
         self.examples = still.to(device)
         self.batch, self.dynamic = batch, self.images and binarise == "dynamic"
-        self.order_noise = Noise(seeds, "data")  # on the CPU: the same order on every device
+        self.order = Order(count, seeds, batch, device=device)
         self.pixel_noise = Noise(seeds, "binarise", device)
-        self._new_epoch(-1)
-
-    def _new_epoch(self, epoch: int) -> None:
-        self.epoch, self.offset = epoch + 1, 0
-        self._before = self.order_noise.state_dict()
-        self.order = self.order_noise.permutation(len(self.examples)).to(self.examples.device)
 
     def next(self) -> Tensor:
         """float32: images ``[seed, batch, C, H, W]`` in [0, 1], or points ``[seed, batch, 2]``."""
-        if self.offset + self.batch > len(self.examples):
-            self._new_epoch(self.epoch)
-        now = self.order[:, self.offset : self.offset + self.batch]
+        now = self.order.next()
         drawn = self.examples.index_select(0, now.flatten()).view(*now.shape, *self.examples.shape[1:])
-        self.offset += self.batch
         if not self.images:
             return drawn
         images = drawn.float() / 255
         return self.pixel_noise.bernoulli(images) if self.dynamic else images
 
     def state_dict(self) -> States:
-        common: dict[str, Any] = {"epoch": self.epoch, "offset": self.offset}
         return [
-            {**common, "order": order, "pixels": pixels}
-            for order, pixels in zip(self._before, self.pixel_noise.state_dict(), strict=True)
+            {**order, "pixels": pixels}
+            for order, pixels in zip(self.order.state_dict(), self.pixel_noise.state_dict(), strict=True)
         ]
 
     def load_state_dict(self, states: States) -> None:
-        """Continue in the middle of an epoch: its order is drawn again from the generator of before."""
-        self.order_noise.load_state_dict([state["order"] for state in states])
-        self._new_epoch(int(states[0]["epoch"]) - 1)
-        self.offset = int(states[0]["offset"])
+        """Continue in the middle of an epoch."""
+        self.order.load_state_dict(states)
         self.pixel_noise.load_state_dict([state["pixels"] for state in states])

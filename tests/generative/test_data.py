@@ -69,8 +69,8 @@ def test_what_does_not_fill_a_batch_waits_for_the_next_epoch() -> None:
     batches = Batches(numbered(10), (0,), 4, "none")
     first, second, third = (numbers(batches.next())[0] for _ in range(3))
     assert len(set(first + second)) == 8
-    assert batches.epoch == 1
-    assert batches.offset == 4
+    assert batches.order.epoch == 1
+    assert batches.order.offset == 4
     assert len(third) == 4
 
 
@@ -107,7 +107,7 @@ def test_batches_go_on_in_the_middle_of_an_epoch() -> None:
     second.load_state_dict(state)
     for batch in expected:
         assert torch.equal(second.next(), batch)
-    assert (second.epoch, second.offset) == (first.epoch, first.offset)
+    assert (second.order.epoch, second.order.offset) == (first.order.epoch, first.order.offset)
 
 
 @pytest.mark.parametrize(
