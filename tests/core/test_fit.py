@@ -129,16 +129,23 @@ def test_what_is_watched_and_baseline_and_gain(tmp_path: Path) -> None:
 
 def test_batch_norm_of_a_seed_that_rests_does_not_move(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(classifier.NETS, "bn", normed)
-    fitting = small(patience=1, net="bn")
+    fitting = small(patience=2, net="bn")
     averages = Averages(2)
-    for step in range(1, 4):
+    for step in (1, 2):
         fitting.advance(averages)
         fitting.evaluate(step, False, lambda: None)
-    fitting.stops[0].stopped_at, fitting.task.net.alive[0] = 3, False
-    before = fitting.evaluate(4, False, lambda: None)["eval/loss"][0]
+    first = fitting.stops[0]
+    first.best = first._counted = -1.0  # nothing will be better: the first seed stops, the other goes on
+    first.waited = 1
+    fitting.advance(averages)
+    fitting.evaluate(3, False, lambda: None)
+    assert [stop.stopped for stop in fitting.stops] == [True, False]
+    resting, weights = fitting.evaluate(4, False, lambda: None)["eval/loss"], fitting.task.net.matrix.clone()
     for _ in range(3):
         fitting.advance(averages)
-    assert fitting.evaluate(7, False, lambda: None)["eval/loss"][0] == before
+    moved = (fitting.task.net.matrix != weights).any(1)
+    assert moved.tolist() == [False, True]
+    assert fitting.evaluate(7, False, lambda: None)["eval/loss"][0] == resting[0]
 
 
 def normed(config: Config, shape: tuple[int, ...], classes: int) -> nn.Module:
