@@ -82,6 +82,11 @@ OCCASION = {
     "output_dir", "out_dir", "run_name", "run_id", "exp_id", "name", "id", "hostname", "host", "pid", "rank",
     "num_timesteps", "ep_info_buffer", "ep_success_buffer",
 }  # fmt: skip
+OWN = {
+    "name",
+    "id",
+}  # of a run; deeper in the settings only of what is one: model.name is a setting like others
+RUNS = {"run", "wandb", "experiment", "exp", "logger", "logging"}
 OBJECT = re.compile(r" at 0x[0-9a-fA-F]+")  # an object as Python prints it, with its place in memory
 SEEDED = re.compile(r"(?:^|[-_ /.])(?:seed|s)[-_= ]?(\d{1,9})(?![0-9a-zA-Z])", re.IGNORECASE)
 NUMBERED = re.compile(r"(?:[-_ /.]*(?:seed|run|trial|s)?[-_= ]*\d+)?[-_ /.]*$", re.IGNORECASE)
@@ -185,7 +190,7 @@ def renamed(metrics: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
     for ours, others in METRICS.items():
         if ours in metrics or ours in found.values():
             continue
-        for other in others:
+        for other in (ours, *others):
             fits = [
                 m for m in metrics if _fits(m.replace(".", "/"), other)
             ]  # W&B joins {"val": {"acc": …}} by a dot
@@ -204,8 +209,10 @@ def settled(config: Mapping[str, Any], id: str, name: str) -> tuple[dict[str, An
     kept: dict[str, Any] = {}
     left: dict[str, Any] = {}
     for key, value in config.items():
-        last = key.lower().replace("-", "_").rpartition(".")[2]
-        own = any(part.startswith("_") for part in key.split(".")) or last in OCCASION or last in SEED
+        before, _, last = key.lower().replace("-", "_").rpartition(".")
+        named = last in OWN and bool(before) and before.rpartition(".")[2] not in RUNS
+        own = last in OCCASION and not named or last in SEED
+        own = own or any(part.startswith("_") for part in key.split("."))
         text = value if isinstance(value, str) else ""
         marks = [mark for mark in (id, name) if len(mark) >= 4]
         own = own or bool(OBJECT.search(text)) or any(mark in text for mark in marks)

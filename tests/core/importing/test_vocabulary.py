@@ -98,6 +98,27 @@ def test_settings_are_parted_from_the_occasion() -> None:
     assert {**kept, **left} == config
 
 
+def test_the_name_of_a_part_is_a_setting_and_that_of_a_run_is_none() -> None:
+    config = {
+        "model.name": "cnn",
+        "optim.id": 3,
+        "name": "a",
+        "wandb.name": "b",
+        "x.run.id": "c",
+        "x.log_dir": "d",
+    }
+    kept, left = settled(config, "abcd1234", "elsewhere")
+    assert kept == {"model.name": "cnn", "optim.id": 3}
+    assert {**kept, **left} == config
+
+
+def test_nested_metrics_of_our_own_names() -> None:
+    assert renamed(["train.loss", "eval.return"], {}) == {
+        "train.loss": "train/loss",
+        "eval.return": "eval/return",
+    }
+
+
 def test_a_name_fits_on_a_line() -> None:
     assert plain("  a\tb\x1b[31m\u202e ") == "a b [31m"
     assert plain("x" * 500) == "x" * 80
