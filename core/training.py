@@ -182,7 +182,9 @@ class Training:
         self._checkpoint(self._better(scores))
 
     def _log(self, scores: Mapping[str, Array]) -> None:
-        numbers = {n: v for n, v in scores.items() if v.ndim == 1 and (isinstance(v, Tensor) or v.dtype.kind != "U")}
+        numbers = {
+            n: v for n, v in scores.items() if v.ndim == 1 and (isinstance(v, Tensor) or v.dtype.kind != "U")
+        }
         self.group.log(self.at, numbers)
         columns = columns_of(EPISODES, scores)
         tables = [{name: to_numpy(v)[k] for name, v in columns.items()} for k in range(len(self.best))]
