@@ -1,12 +1,11 @@
 """The report's drawings of several tasks at once: profiles, chances and sample efficiency for Plotly."""
 
-from html import escape
 from typing import Any
 
 import numpy as np
 
 from core.across import Across
-from core.figures import bands, nulls
+from core.figures import bands, nulls, plain
 from core.statistics import Floats, Interval
 from core.tables import number
 
@@ -39,7 +38,7 @@ def efficiency(together: Across, colours: dict[str, str]) -> dict[str, Any]:
     for label in together.labels:
         c = together.efficiency[label]
         data += _line(counted(together, label), c.steps, c.mean, c.low, c.high, colours[label])
-    return _figure(data, escape(together.axis.replace("_", " ")), "IQM of normalised scores", tickformat="~s")
+    return _figure(data, plain(together.axis.replace("_", " ")), "IQM of normalised scores", tickformat="~s")
 
 
 def improvements(together: Across, colours: dict[str, str]) -> dict[str, Any]:
@@ -47,13 +46,13 @@ def improvements(together: Across, colours: dict[str, str]) -> dict[str, Any]:
     best = together.labels[0]
     data, names = [], []
     for row, ((_, other), chance) in enumerate(together.improvements.items()):
-        names.append(escape(shorter(counted(together, other))))
+        names.append(plain(shorter(counted(together, other))))
         ends = {} if np.isnan(chance.low) else {"error_x": _reach(chance, colours[other])}
         data.append({
             "type": "scatter", "mode": "markers", "x": [chance.mean], "y": [row], "showlegend": False, **ends,
             "marker": {"color": colours[other], "size": 10}, "hovertemplate": f"{said(chance)}<extra></extra>",
         })  # fmt: skip
-    title = f"P({escape(shorter(counted(together, best)))} scores above it)"
+    title = f"P({plain(shorter(counted(together, best)))} scores above it)"
     rows: dict[str, Any] = {
         "tickvals": list(range(len(names))),
         "ticktext": names,
@@ -90,7 +89,7 @@ def _reach(of: Interval, colour: str) -> dict[str, Any]:
 
 
 def _line(name: str, x: Floats, y: Floats, low: Floats, high: Floats, colour: str) -> list[dict[str, Any]]:
-    name = escape(name)
+    name = plain(name)
     common = {"type": "scatter", "legendgroup": name, "hoverinfo": "skip", "showlegend": False}
     around = [{**common, **band} for band in bands(x, low, high, colour)]
     ends = [[number(float(a)), number(float(b))] for a, b in zip(low, high, strict=True)]

@@ -21,6 +21,11 @@ LARGEST_PICTURE = 4 << 20  # bytes; a bigger file would make the page slow to op
 LARGEST_FILM = 2 << 20
 
 
+def plain(text: str) -> str:
+    """A text that Plotly shows as it stands. It reads <, > and & as a page does, but &quot; as six letters."""
+    return escape(text, quote=False)
+
+
 def colours(contests: Sequence[Contest]) -> dict[str, str]:
     """One colour per label, the same in every figure of the contests."""
     labels = sorted({entry.label for contest in contests for entry in contest.entries})
@@ -39,8 +44,8 @@ def curves(contest: Contest, colours: dict[str, str]) -> dict[str, Any]:
         "hovermode": "x unified",
         "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "xaxis": {"title": {"text": escape(contest.axis.replace("_", " "))}, "tickformat": "~s"},
-        "yaxis": {"title": {"text": escape(contest.metric)}, "zeroline": False},
+        "xaxis": {"title": {"text": plain(contest.axis.replace("_", " "))}, "tickformat": "~s"},
+        "yaxis": {"title": {"text": plain(contest.metric)}, "zeroline": False},
         "shapes": shapes,
         "annotations": annotations,
     }
@@ -48,7 +53,7 @@ def curves(contest: Contest, colours: dict[str, str]) -> dict[str, Any]:
 
 
 def _traces(entry: Entry, colour: str, axis: str) -> list[dict[str, Any]]:
-    mean, name = entry.mean_curve, escape(entry.label)
+    mean, name = entry.mean_curve, plain(entry.label)
     common = {"type": "scatter", "legendgroup": name, "hoverinfo": "skip", "showlegend": False}
     drawn: list[dict[str, Any]] = []
     if len(entry.curves) < ENOUGH:

@@ -1,7 +1,6 @@
 """A contest's curves as a Plotly figure for the live page, and in words what the figure cannot show. All pure."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from core.comparison import Contest
 from core.coverage import caution
 from core.curves import Curves
 from core.dashboard.lines import Line, Points, Style, axis_of, shared_wall
-from core.figures import bands, bar, nulls
+from core.figures import bands, bar, nulls, plain
 from core.jsonl import Floats
 from core.statistics import ENOUGH
 
@@ -64,7 +63,7 @@ def figure(
             "hoverformat": ",.6~g",
         },
         "yaxis": {
-            "title": {"text": escape(contest.metric)},
+            "title": {"text": plain(contest.metric)},
             **_scale(log_y, [line.centre.mean for line in lines]),
             "tickformat": ",.6~r",
             "zeroline": False,
@@ -79,7 +78,7 @@ def figure(
 def _marks(contest: Contest, lines: Sequence[Line], log_y: bool) -> tuple[list[Any], list[Any]]:
     """The threshold as a line with its number; where there is nothing to draw, the words that say so."""
     if not any(np.isfinite(line.centre.mean).any() for line in lines):
-        return [], [{**NOTHING, "text": f"no values of {escape(_short(contest.metric))}"}]
+        return [], [{**NOTHING, "text": f"no values of {plain(_short(contest.metric))}"}]
     if contest.threshold is None or (log_y and contest.threshold <= 0):
         return [], []
     shapes, words = bar(contest.threshold)
@@ -130,7 +129,7 @@ def _traces(line: Line, floor: float | None, colour: str, dash: str) -> list[dic
         "mode": "markers" if alone else "lines",
         "x": centre.steps.tolist(),
         "y": _shown(centre.mean, bool(floor)),
-        "name": f"{escape(_short(line.entry.label))} (n = {len(line.entry.curves)})",
+        "name": f"{plain(_short(line.entry.label))} (n = {len(line.entry.curves)})",
         **hover(centre),
         "hoverinfo": "all",
         "showlegend": True,

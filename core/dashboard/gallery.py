@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from core.dashboard import look
 from core.dashboard.following import unit
 from core.dashboard.growing import Loaded
 from core.dashboard.small_charts import short
+from core.figures import plain
 from core.media import edges
 from core.records import Record
 
@@ -160,6 +160,6 @@ def bars(of: Mapping[str, Mapping[str, Any]], template: Mapping[str, Any], ink: 
         }  # fmt: skip
         layout["annotations"].append({
             "xref": "paper", "yref": "paper", "x": left, "y": top, "xanchor": "left", "yanchor": "bottom",
-            "showarrow": False, "text": escape(short(name, 38)), "hovertext": escape(name), "font": {"size": 11},
+            "showarrow": False, "text": plain(short(name, 38)), "hovertext": plain(name), "font": {"size": 11},
         })  # fmt: skip
     return {"data": data, "layout": layout}

@@ -1,14 +1,13 @@
 """Value and policy maps as a Plotly figure: what was learnt, the optimum in the same colours, how far apart. Pure."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.dashboard.maps import Difference, Ground, agreement, apart, greedy, state_values, told
-from core.figures import nulls
+from core.figures import nulls, plain
 from core.jsonl import Floats
 
 # dark to light: greedy actions are white with a dark edge, and stand out on all of them
@@ -63,7 +62,7 @@ def figure(
         layout[f"xaxis{place}"], layout[f"yaxis{place}"] = _axes(place, across, up, on, table.shape, dark)
         layout["annotations"].append({
             "xref": "paper", "yref": "paper", "x": across[0], "y": up[1], "yshift": 4, "xanchor": "left",
-            "yanchor": "bottom", "showarrow": False, "text": f"<b>{escape(panel.title)}</b>",
+            "yanchor": "bottom", "showarrow": False, "text": f"<b>{plain(panel.title)}</b>",
         })  # fmt: skip
         data.append({**axes, **_heat(panel, table, on, layer)})
         if on.rows:
@@ -176,7 +175,7 @@ def _drawn(
         some = [(r, c, m) for r, c, m in marks if flat[r, c] == within]
         colour = ink if within else [_ink(ramp, ends, panel.z[r, c], ink) for r, c, _ in some]
         apart = 0.0 if within else 0.36
-        drawn.append(_words([(r - apart, c - apart, escape(m)) for r, c, m in some], colour, small))
+        drawn.append(_words([(r - apart, c - apart, plain(m)) for r, c, m in some], colour, small))
     if panel.arrows is not None:
         drawn += _arrows(panel.arrows & ~flat[..., None], on, cell)
     if cell >= ROOM:

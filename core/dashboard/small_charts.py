@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from dash.development.base_component import Component
 from numpy.typing import NDArray
 
 from core.dashboard.following import unit
-from core.figures import COLOURS, nulls
+from core.figures import COLOURS, nulls, plain
 from core.jsonl import Floats
 from core.measures import higher_is_better
 from core.records import Series
@@ -107,7 +106,7 @@ def figure(
         bottom = 1 - ((row + 1) * TALL - 36) / inner
         x_axis, y_axis = _axes(place, (left, right), (max(bottom, 0.0), top))
         if k + across >= len(metrics):
-            x_axis["title"] = {"text": escape(unit(axis)), "standoff": 4, "font": {"size": 11}}
+            x_axis["title"] = {"text": plain(unit(axis)), "standoff": 4, "font": {"size": 11}}
         layout[f"xaxis{place}"], layout[f"yaxis{place}"] = x_axis, y_axis
         data += _lines(metric, place, seeds, ink, most)
     return {"data": data, "layout": layout}
@@ -164,7 +163,7 @@ def _lines(metric: str, place: str, seeds: Seeds, ink: Mapping[str, str], most: 
         steps, values = series[metric]
         kept = extremes(values, most)
         drawn.append({
-            "type": "scatter", "x": steps[kept].tolist(), "y": nulls(values[kept]), "name": escape(seed),
+            "type": "scatter", "x": steps[kept].tolist(), "y": nulls(values[kept]), "name": plain(seed),
             "xaxis": f"x{place}", "yaxis": f"y{place}",
             "mode": "lines+markers" if len(values) <= MARKED else "lines",
             "line": {"color": ink[seed], "width": 1.6}, "marker": {"size": 4},
