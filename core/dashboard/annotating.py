@@ -19,7 +19,7 @@ def register(app: Dash, watch: Watch) -> None:
     @app.callback(
         Output("overview-panel", "children"),
         Output("overview-edited", "data"),
-        Input("act", "data"),
+        Input("overview-act", "data"),
         prevent_initial_call=True,
     )
     def open_or_close(act: Mapping[str, Any] | None) -> Any:

@@ -80,9 +80,10 @@ def build(watch: Watch) -> Dash:
 def _shell(version: int) -> Component:
     """What stands around every page."""
     links = [look.link(page.TITLE, page.PATH, id=f"to-{page.__name__.rpartition('.')[2]}") for page in PAGES]
+    words = [html.Span(f"{name} theme", className=f"to-{name.lower()}") for name in ("Dark", "Light")]
     switch = html.Button(
-        "Theme", id="theme", type="button", n_clicks=0, title="light or dark", **look.aria(pressed="false")
-    )
+        words, id="theme", type="button", n_clicks=0
+    )  # the sheet shows the other theme's name
     return html.Div(
         [
             html.A("Skip to the page", href="#page", className="skip"),
@@ -102,7 +103,6 @@ def _shell(version: int) -> Component:
             dcc.Store(id="query", data=""),
             dcc.Store(id="place"),
             dcc.Store(id="dark"),
-            dcc.Store(id="act"),
         ],
         id="shell",
     )

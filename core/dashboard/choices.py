@@ -15,6 +15,8 @@ SMOOTHEST = 25  # percent
 CHIPS = "compare-hidden"
 PRESSED = "compare-pressed"
 SMOOTHING = "compare-smoothing-label"
+MORE = "compare-more"
+FOLDED = "compare-folded"
 DRAWN = {"seeds": "single seeds", "log_x": "log x", "log_y": "log y"}
 AXES = {"": "as recorded", "steps": "steps", "examples": "examples", "seconds": "seconds"}
 CENTRES = {"mean": "mean", "iqm": "IQM"}
@@ -39,6 +41,7 @@ class Shown(View):
     log_y: bool = False  # logarithmic axis of values
     threshold: float | None = None  # bar for "steps to"; the published one where none is given
     columns: Literal["1", "2"] = "2"  # figures side by side
+    more: bool = False  # the less used controls are unfolded
 
     @property
     def style(self) -> Style:
@@ -60,28 +63,41 @@ def controls(shown: Shown, offered: Mapping[str, Sequence[str]]) -> Component:
     metric = _dropdown("metric", shown.metric or None, offered["metric"], "what suits each task")
     where = _input("where", shown.where, placeholder="status=finished lr=3e-4 task~Cart", type="text")
     bar = _input("threshold", shown.threshold, placeholder="the published bar", type="number", step="any")
+    axis = _one_of("x", "Horizontal axis", AXES, shown.x)
+    rows = [
+        [many["runs"], look.labelled("Filter", where), look.labelled("Threshold", bar)],
+        [
+            _one_of("statistic", "Line", CENTRES, shown.statistic),
+            _several("draw", "Draw", DRAWN, [name for name in DRAWN if getattr(shown, name)]),
+            _one_of("columns", "Columns", COLUMNS, shown.columns),
+            _smoothing(shown),
+        ],
+    ]
+    summary = html.Summary(["More", html.Span(folded(shown), id=FOLDED)], id=MORE, n_clicks=0)
     return html.Div(
         [
             html.Div(
-                [many["tasks"], look.labelled("Metric", metric), many["by"], look.labelled("Filter", where)],
-                className="controls",
+                [many["tasks"], look.labelled("Metric", metric), many["by"], axis], className="controls"
             ),
-            html.Div(
-                [
-                    _one_of("x", "Horizontal axis", AXES, shown.x),
-                    _one_of("statistic", "Line", CENTRES, shown.statistic),
-                    _several("draw", "Draw", DRAWN, [name for name in DRAWN if getattr(shown, name)]),
-                    _one_of("columns", "Columns", COLUMNS, shown.columns),
-                ],
-                className="controls",
-            ),
-            html.Div(
-                [_smoothing(shown), look.labelled("Threshold", bar), many["runs"]],
-                className="controls",
-            ),
+            html.Details([summary, *(html.Div(row, className="controls") for row in rows)], open=shown.more),
         ],
         className="card choices",
     )
+
+
+def folded(shown: Shown) -> str:
+    """Which of the controls that can be folded away say something: nobody should miss what they leave out."""
+    names = {
+        "groups of runs": shown.runs,
+        "filter": shown.where,
+        "threshold": shown.threshold is not None,
+        "IQM": shown.statistic != "mean",
+        **{label: getattr(shown, name) for name, label in DRAWN.items()},
+        "one column": shown.columns == "1",
+        "smoothing": shown.style.smoothing,
+    }
+    said = ", ".join(name for name, chosen in names.items() if chosen)
+    return f": {said}" if said else ""
 
 
 def chips(colours: Mapping[str, tuple[str, str]], hidden: Sequence[str]) -> list[Component]:
@@ -141,6 +157,7 @@ def chosen(values: Mapping[str, Any], before: Shown) -> Shown:
         log_y="log_y" in draw,
         threshold=None if values["threshold"] in (None, "") else float(values["threshold"]),
         columns=values["columns"] or "2",
+        more=before.more,
     )
 
 

@@ -39,7 +39,7 @@ def layout(query: str, watch: Watch) -> Component:
             dcc.Store(id="compare-drawn", data={}),
             dcc.Store(id=choices.PRESSED),
             html.Div(
-                dcc.Graph(figure={}), hidden=True
+                dcc.Graph(figure={"data": [], "layout": {}}), hidden=True
             ),  # the browser reads Plotly while the runs are read here
         ]
     )
@@ -47,7 +47,6 @@ def layout(query: str, watch: Watch) -> Component:
 
 def register(app: Dash, watch: Watch) -> None:
     """The page's callbacks."""
-    _gathered[watch] = Gathered(watch)
     _in_the_browser(app)
     _choosing(app)
     _offering(app, watch)
@@ -94,6 +93,20 @@ def _choosing(app: Dash) -> None:
         if not pressed:
             return no_update
         return to_query(choices.toggled(from_query(Shown, query), str(pressed["label"])))
+
+    @app.callback(
+        Output("query", "data", allow_duplicate=True),
+        Input(choices.MORE, "n_clicks"),
+        State("query", "data"),
+        prevent_initial_call=True,
+    )
+    def unfold(clicks: int | None, query: str) -> Any:
+        shown = from_query(Shown, query)
+        return to_query(replace(shown, more=not shown.more)) if clicks else no_update
+
+    @app.callback(Output(choices.FOLDED, "children"), Input("query", "data"), prevent_initial_call=True)
+    def name_folded(query: str) -> str:
+        return choices.folded(from_query(Shown, query))
 
 
 def _offering(app: Dash, watch: Watch) -> None:
@@ -172,6 +185,8 @@ def _contests(shown: Shown, gathered: Gathered) -> tuple[list[Part], list[Part]]
 
 
 def _of(watch: Watch) -> Gathered:
+    if watch not in _gathered:
+        _gathered[watch] = Gathered(watch)
     return _gathered[watch]
 
 
@@ -262,7 +277,7 @@ def _signature(part: Part, shown: Shown, dark: bool, palette: sections.Colours) 
     """Changes when the section of a task does."""
     ink = [(entry.label, palette[entry.label]) for entry in (part.contest.entries if part.contest else ())]
     runs = [(record.id, record.version) for record in part.task.records]
-    return _digest((replace(shown, tasks=(), hidden=(), columns="2"), dark, ink, runs, part.said))
+    return _digest((replace(shown, tasks=(), hidden=(), columns="2", more=False), dark, ink, runs, part.said))
 
 
 def _digest(told: object) -> str:

@@ -31,7 +31,10 @@ def chip_class(status: str) -> str:
 
 
 def act(words: Node, name: str, of: str = "", **more: Any) -> Component:
-    """A button that puts {act: name, of} into Store "act" when pressed; no callback of its own is needed."""
+    """A button that puts {act: name, of} into a Store when pressed; no callback of its own is needed.
+
+    The Store is the one that the page's element around it names in `data-acts`; without one nothing happens.
+    """
     given: dict[str, Any] = {"type": "button", "data-act": name, "data-of": of, **more}
     return html.Button(words, **given)
 

@@ -17,6 +17,7 @@ from core.dashboard.watch import Watch
 PATH = "/"
 TITLE = "Overview"
 PER_PAGE = 50  # groups
+ACTS = "overview-act"  # what a button of the page was pressed for
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def layout(query: str, watch: Watch) -> Component:
         id="overview-search", type="search", value=shown.search, debounce=0.25, autoComplete="off",
         placeholder="name, task, tag, note …", maxLength=200,
     )  # fmt: skip
+    acts: dict[str, Any] = {"data-acts": ACTS}
     return html.Div(
         [
             html.Div([html.H1(TITLE), html.Span(id="overview-count", className="quiet")], className="head"),
@@ -59,8 +61,10 @@ def layout(query: str, watch: Watch) -> Component:
             drawing.place("overview-table"),
             html.Div(id="overview-panel"),
             dcc.Store(id="overview-edited"),
+            dcc.Store(id=ACTS),
             dcc.Interval(id="overview-clock", interval=30_000),  # ages go on by themselves
-        ]
+        ],
+        **acts,
     )
 
 
@@ -125,7 +129,7 @@ def _clicks(app: Dash, watch: Watch) -> None:
         Output("overview-search", "value"),
         Output("overview-algorithms", "value"),
         Output("overview-tasks", "value"),
-        Input("act", "data"),
+        Input(ACTS, "data"),
         State("query", "data"),
         prevent_initial_call=True,
     )

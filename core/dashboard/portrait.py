@@ -24,7 +24,12 @@ def head(
     done = f"{number(told.step)} of {number(told.planned)}" if told.planned else number(told.step)
     took = f" in {span(told.seconds)}" if told.seconds == told.seconds else ""
     said = f"{done} {unit(record.axis)}{took}"
-    bar = html.Progress(value=str(round(told.share, 4)), max="1", **look.aria(label=f"progress: {said}"))
+    bar = html.Progress(
+        value=str(round(told.share, 4)),
+        max="1",
+        className=record.status,
+        **look.aria(label=f"progress: {said}"),
+    )
     error = record.run.get("error")
     notes = record.annotations
     return html.Div(

@@ -81,8 +81,7 @@ def _group(group: Group, opened: bool, chosen: bool) -> Component:
         html.Td(
             html.Div([turn if several else html.Span(className="turn"), html.Div(name)], className="name")
         ),
-        html.Td(group.algorithm),
-        html.Td(group.task),
+        *(html.Td(html.Div(word, className="clamped", title=word)) for word in (group.algorithm, group.task)),
         html.Td(html.Div(chips, className="chips")),
         html.Td(_progress(group.slowest, share_of(group))),
         html.Td([html.Div(number(value)), html.Small(metric + of)] if metric else "–", className="n"),

@@ -14,11 +14,6 @@
   }
   function paint(dark) {
     document.documentElement.dataset.theme = dark ? "dark" : "light";
-    const button = document.getElementById("theme");
-    if (button) {
-      button.setAttribute("aria-pressed", String(dark));
-      button.setAttribute("aria-label", dark ? "Dark theme; press for light" : "Light theme; press for dark");
-    }
     return dark;
   }
   function mark(path) {
@@ -92,13 +87,14 @@
   }
   new MutationObserver(() => { name(); back(); }).observe(document.documentElement, { childList: true, subtree: true });
 
-  // A button with data-act says what it does in words: {act, of} to Store "act". One listener for all of them,
-  // so that tables of hundreds of rows need no callback each.
+  // A button with data-act says what it does in words: {act, of} to the Store that what holds it names in
+  // data-acts. One listener for all of them, so that tables of hundreds of rows need no callback each.
   let count = 0;
   document.addEventListener("click", (event) => {
     const button = event.target.closest && event.target.closest("[data-act]");
     if (button && button.dataset.act === "edit") opener = { of: button.dataset.of, panel: false };
-    if (button) set("act", { act: button.dataset.act, of: button.dataset.of || "", count: ++count });
+    const holder = button && button.closest("[data-acts]");
+    if (holder) set(holder.dataset.acts, { act: button.dataset.act, of: button.dataset.of || "", count: ++count });
   });
   document.addEventListener("keydown", (event) => {
     const open = event.key === "Escape" && document.querySelector('[data-act="close"]');

@@ -166,7 +166,7 @@ def test_names_mean_nothing_to_plotly(tmp_path: Path) -> None:
     seeds(tmp_path, [1, 2], algorithm="<b>x</b><a href='https://e.org'>", task="<script>", group="odd-0")
     made = figure(tmp_path)
     names = [trace["name"] for trace in made["data"] if "name" in trace]
-    assert names == ["&lt;b&gt;x&lt;/b&gt;&lt;a href=&#x27;https://e.org&#x27;&gt; (n = 1)"]
+    assert names == ["&lt;b&gt;x&lt;/b&gt;&lt;a href='https://e.org'&gt; (n = 1)"]
     assert sections.name_of(tasks_of(Watch(tmp_path).records())[0]).isalnum()
 
 
@@ -354,6 +354,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_is_used_once_and_its_address_shows_the_same(root: Path, serve: Serve, page: Page) -> None:
     page.goto(serve(root) + "compare?tasks=CartPole-v1")
     expect(page.locator("#compare-body .verdict")).to_contain_text("ppo is better than dqn")
+    expect(page.locator("#compare-statistic")).to_be_hidden()
+    page.locator("#compare-more").click()
     expect(
         page.locator("#compare-body td").filter(has_text="242.5")
     ).to_be_visible()  # 30 · 8 + mean of 0 … 5
@@ -379,7 +381,7 @@ def test_the_page_is_used_once_and_its_address_shows_the_same(root: Path, serve:
     expect(page).to_have_url(
         serve(root)
         + "compare?tasks=CartPole-v1&metric=loss%2Fvalue&hidden=dqn&x=seconds&statistic=iqm&smoothing=20.0"
-        "&seeds=true&log_y=true&threshold=2.0"
+        "&seeds=true&log_y=true&threshold=2.0&more=true"
     )
     assert last != first
     again = page.context.new_page()
@@ -409,9 +411,11 @@ def test_several_tasks_stand_beside_each_other_and_are_summed_up(
         assert box is not None
         assert card is not None
         assert card["x"] <= box["x"] <= box["x"] + box["width"] <= card["x"] + card["width"]
+    page.locator("#compare-more").click()
     page.locator("#compare-where").fill("algorithm=ppo")
     page.locator("#compare-where").press("Enter")
     expect(page.locator("#compare-hidden")).to_have_text("ppo")
+    expect(page.locator("#compare-more")).to_have_text("More: filter")
     page.locator("#compare-where").fill("colour=blue")
     page.locator("#compare-where").press("Enter")
     expect(page.locator("#compare-said")).to_contain_text("The filter is not applied")
@@ -419,6 +423,17 @@ def test_several_tasks_stand_beside_each_other_and_are_summed_up(
     page.get_by_role("option", name="lr", exact=True).click()
     expect(page.locator("#compare-hidden")).to_contain_text("lr=0.03")
     page.keyboard.press("Escape")
+
+
+def test_the_first_figure_is_seen_at_once_and_nothing_complains(root: Path, serve: Serve, page: Page) -> None:
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(serve(root) + "compare")
+    shows(page, '"steps"')
+    box = page.locator(FIGURE).first.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] / 2 < 900
+    assert said == []
 
 
 def test_the_keyboard_hides_an_entry(root: Path, serve: Serve, page: Page) -> None:
@@ -457,6 +472,7 @@ def test_hostile_names_and_broken_records_are_shown_as_they_are(
 ) -> None:
     rows = [{"env_step": 1, "eval/return": 1.0, HOSTILE: 2.0}]
     write_run(tmp_path, algorithm=HOSTILE, task=HOSTILE, group="a..-evil", rows=rows)
+    write_run(tmp_path, algorithm='"quoted" & more', task=HOSTILE, group="quoted", rows=rows)
     write_run(tmp_path, algorithm="sac", task="Nothing-v0", rows=[])
     write_run(
         tmp_path,
@@ -475,6 +491,7 @@ def test_hostile_names_and_broken_records_are_shown_as_they_are(
         expect(names.filter(has_text=task)).to_be_visible()
     expect(page.locator("#compare-hidden")).to_contain_text(HOSTILE)
     shown = page.locator(".legendtext").filter(has_text="window.hacked")
+    expect(page.locator(".legendtext").filter(has_text='"quoted"').first).to_be_visible()
     expect(shown.first).to_contain_text("<script>")
     page.goto(
         serve(tmp_path)

@@ -185,6 +185,9 @@ def test_hostile_names_are_words(tmp_path: Path, serve: Serve, page: Page) -> No
     expect(page.locator(".runs .name a")).to_have_text(group)
     expect(page.locator(".runs")).to_contain_text(HOSTILE)
     expect(page.locator(".runs")).to_contain_text("../../etc/passwd")
+    row_of = page.locator(".runs tbody tr").bounding_box()
+    assert row_of is not None
+    assert row_of["height"] < 250  # a name of hundreds of letters is cut, and told whole in the cell's title
     for other in (
         "/compare",
         "/run",
