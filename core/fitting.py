@@ -14,7 +14,7 @@ from core.history import History
 from core.noise import Noise, State, States
 from core.order import Order
 from core.rows import Array, to_numpy
-from core.task import Batch, Task, rows_of
+from core.task import Batch, Task, Telling, rows_of
 from core.tracking import Group
 from core.training import Check
 
@@ -107,11 +107,14 @@ class Fitting:
                     self._take_back(k)
                 found = self._both(check)
             found |= {f"eval/test_{name}": value for name, value in self._scores(self.test, check).items()}
+            found |= self.task.words(found) if isinstance(self.task, Telling) else {}
             return {**found, "eval/fit": np.array([history.word for history in self.histories])}
         return found
 
     def look(self, group: Group, at: int) -> None:
-        """Histograms of weights and gradients."""
+        """Histograms of weights and gradients, and what the task has to show."""
+        if isinstance(self.task, Telling):
+            self.task.look(group, at)
         net = self.task.net
         found = {f"weights/{name}": value for name, value in net.weights().items()}
         group.histograms(at, found | {f"gradients/{name}": value for name, value in net.gradients().items()})

@@ -20,6 +20,7 @@ HIGHER_IS_BETTER = {
     "reverse_kl": False,
     "regret": False,
     "mse": False,
+    "mae": False,
     "perplexity": False,
     "bits_per_character": False,
     "exact": True,  # share of outputs without a mistake

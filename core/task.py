@@ -1,10 +1,10 @@
 """What every supervised task promises: the contract between the files of core/tasks and their loop, core/fit.py."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from core.folds import Fold, hold_out, k_folds
 from core.gradients import Metrics, Params
 from core.noise import Noise
 from core.replicas import Replicas
+from core.rows import Array
+from core.tracking import Group
 
 Rows: TypeAlias = tuple[NDArray[Any], ...]
 """Arrays whose rows belong together, inputs first: ``(images [N, C, H, W], labels [N])``."""
@@ -32,6 +34,7 @@ class Examples:
     test: Rows  # never looked at before the end
     validation: Rows | None = None  # where the data set has such a part of its own
     labels: NDArray[Any] | None = None  # of the rows of train: what every part should have alike
+    columns: tuple[str, ...] = ()  # names of what a row has, where it has names
     ordered: bool = False  # rows follow one another in time: the last are held out, folds are blocks
     notes: tuple[str, ...] = ()  # for the person to see
 
@@ -43,6 +46,7 @@ class Parts:
     train: Rows
     validation: Rows
     test: Rows
+    columns: tuple[str, ...] = ()  # as the examples'
 
 
 def divided(examples: Examples, share: float, folds: int = 0, fold: int = 1) -> Parts:
@@ -52,14 +56,14 @@ def divided(examples: Examples, share: float, folds: int = 0, fold: int = 1) -> 
     data set alone, on no seed: all seeds and all settings are compared on the same rows.
     """
     if not folds and examples.validation is not None:
-        return Parts(examples.train, examples.validation, examples.test)
+        return Parts(examples.train, examples.validation, examples.test, examples.columns)
     rows, labels = examples.train, examples.labels
     if examples.validation is not None:
         pairs = zip(examples.train, examples.validation, strict=True)
         rows, labels = tuple(np.concatenate(pair) for pair in pairs), None
     part = _part(len(rows[0]), share, folds, fold, examples, labels)
     train, held_out = (tuple(array[places] for array in rows) for places in part)
-    return Parts(train, held_out, examples.test)
+    return Parts(train, held_out, examples.test, examples.columns)
 
 
 def _part(
@@ -124,6 +128,19 @@ class Task(Protocol):
 
     def lr(self, done: float) -> float:
         """The learning rate when that share of the steps is done."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A task that has more to tell than scores."""
+
+    def look(self, group: Group, at: int) -> None:
+        """Record pictures or tables of what was learnt; ``at`` is the place on the record's axis."""
+        ...
+
+    def words(self, scores: Mapping[str, Array]) -> dict[str, Array]:
+        """What the last scores mean, ``eval/*`` of the test set among them: by name, a word ``[seed]``."""
         ...
 
 
