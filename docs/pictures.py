@@ -156,7 +156,7 @@ def of_maps(written: Path) -> None:
 def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     if sys.argv[1:2] == ["--walk"]:
-        of_pages(Path(sys.argv[2]), {"walk-dashboard": ("/compare", ".js-plotly-plot")}, height=1240)
+        of_pages(Path(sys.argv[2]), {"walk-dashboard": ("/compare", ".js-plotly-plot")}, height=980)
         return
     runs = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs"
     of_demo(runs)
