@@ -12,6 +12,8 @@ HIGHER_IS_BETTER = {
     "return": True,
     "return_stochastic": True,
     "accuracy": True,
+    "mlm_accuracy": True,
+    "nsp_accuracy": True,
     "bound": False,  # the negative evidence lower bound, in nats
     "loss": False,
     "nll": False,

@@ -88,3 +88,16 @@ def pair(first: list[list[int]], second: list[list[int]], length: int, special: 
         segments[row, len(a) + 2 : len(text)] = 1
         valid[row, : len(text)] = True
     return Pairs(tokens, segments, valid)
+
+
+def joined(first: Tensor, second: Tensor, special: Special) -> tuple[Tensor, Tensor]:
+    """As `pair`, of tensors [..., A] and [..., B] with padding behind each: tokens and segments [..., A + B + 3]."""
+    if first.shape[:-1] != second.shape[:-1]:
+        raise ValueError(f"first {list(first.shape)} and second {list(second.shape)} must have the same rows")
+    begin, between = (first.new_full((*first.shape[:-1], 1), k) for k in (special.begin, special.between))
+    tokens = torch.cat([begin, first, between, second, between], -1)
+    segments = torch.zeros_like(tokens)
+    segments[..., first.shape[-1] + 2 :] = 1
+    order = torch.argsort((tokens == special.padding).to(torch.int8), dim=-1, stable=True)
+    tokens, segments = tokens.gather(-1, order), segments.gather(-1, order)
+    return tokens, segments.masked_fill(tokens == special.padding, 0)
