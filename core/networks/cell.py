@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.networks.embedding import check_features
 from core.networks.net import Linear, Memory, Net, draw, transformed
 from core.networks.segments import Segments, cut, lengths
 
@@ -32,17 +33,7 @@ def choose(which: Tensor, new: Memory, old: Memory) -> Memory:
 
 def check_sequence(x: Tensor, features: int, start: Tensor | None, valid: Tensor | None = None) -> None:
     """ValueError that names shape and expectation, for x [..., T, features], start and valid [..., T]."""
-    if x.dim() < 2:
-        raise ValueError(f"a sequence has shape [B, T, {features}], not {list(x.shape)}")
-    if x.shape[-1] != features:
-        raise ValueError(f"expected {features} features in [B, T, {features}], got {list(x.shape)}")
-    if x.shape[-2] == 0:
-        raise ValueError(f"a sequence needs at least one step, got none in {list(x.shape)}")
-    for name, mask in (("start", start), ("valid", valid)):
-        if mask is not None and mask.shape != x.shape[:-1]:
-            raise ValueError(f"`{name}` must be [B, T] = {list(x.shape[:-1])}, not {list(mask.shape)}")
-        if mask is not None and mask.dtype != torch.bool:
-            raise ValueError(f"`{name}` must be of bool, not of {mask.dtype}")
+    check_features(x, features, start=start, valid=valid)
     if valid is not None and not transformed():
         lengths(valid)
 

@@ -127,9 +127,7 @@ class _Backward(torch.autograd.Function):
             dys[1:] = _columns(dh)
         three = deltas[..., : 3 * units, :].unflatten(-2, (3, units))
         steps = [dys[1:], dys[:-1], deltas, three, *deltas.chunk(4, -2), local, into_o, through, f]
-        for t, now in zip(
-            reversed(range(len(f))), zip(*(x.unbind()[::-1] for x in steps), strict=True), strict=True
-        ):
+        for t, now in reversed([*enumerate(zip(*steps, strict=True))]):
             dy, dy_before, delta, inwards, d_i, d_f, _, d_o, inner_slope, to_o, to_c, kept = now
             torch.mul(dy, to_o, out=d_o)
             carry.addcmul_(dy, to_c).addcmul_(d_o, p_o)
@@ -142,10 +140,7 @@ class _Backward(torch.autograd.Function):
                 delta = delta.masked_fill(begins[t], 0)
             _add_product(dy_before, back, delta)
         d_recurrent = _together(deltas) @ _together(h_before).mT
-        d_i, d_f, _, d_o = deltas.chunk(4, -2)
-        seen = ((c_before, d_i), (c_before, d_f), (after, d_o))
-        d_peep = torch.stack([(c * delta).sum((0, -1)) for c, delta in seen], -2)
-        return _rows(deltas), d_recurrent, d_peep, dys[0].mT, carry.mT
+        return _rows(deltas), d_recurrent, _of_peepholes(deltas, c_before, after), dys[0].mT, carry.mT
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -205,6 +200,13 @@ def _add_product(to: Tensor, weight: Tensor, x: Tensor) -> None:
         to.addmm_(weight, x)
     else:
         to.baddbmm_(weight, x)
+
+
+def _of_peepholes(deltas: Tensor, c_before: Tensor, c: Tensor) -> Tensor:
+    """The gradient of p of i, f, o: what each saw, times its δ."""
+    d_i, d_f, _, d_o = deltas.chunk(4, -2)
+    seen = ((c_before, d_i), (c_before, d_f), (c, d_o))
+    return torch.stack([(state * delta).sum((0, -1)) for state, delta in seen], -2)
 
 
 def _before(first: Tensor, later: Tensor, start: Tensor | None) -> Tensor:
