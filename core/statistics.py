@@ -44,8 +44,7 @@ class Difference(NamedTuple):
 def student_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     """x̄ ± t(n−1, (1+level)/2) · s/√n for values [n], s with n−1 below (Student, 1908, Biometrika 6).
 
-    It covers as promised where the scores are about normal, and too rarely where they are skewed and few.
-    Raises ValueError for no values or values that are not finite.
+    Too narrow where the scores are skewed and few. Raises ValueError for none, and for values that are not finite.
     """
     scores = finite(values)
     mean, n = float(scores.mean()), len(scores)
@@ -58,8 +57,7 @@ def student_interval(values: ArrayLike, level: float = 0.95) -> Interval:
 def welch_interval(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
     """ā − b̄ ± t(ν, (1+level)/2) · √(u + v) for a [n], b [m] of unequal variance (Welch, 1947, Biometrika 34).
 
-    u = s²ₐ/n, v = s²_b/m, ν = (u + v)² / (u²/(n−1) + v²/(m−1)) (Satterthwaite, 1946). Where neither varies
-    the interval is one point. Raises ValueError as `student_interval`.
+    u = s²ₐ/n, v = s²_b/m, ν = (u + v)² / (u²/(n−1) + v²/(m−1)) (Satterthwaite, 1946); one point where neither varies.
     """
     return Interval(*welch_test(a, b, level)[:3])
 
@@ -67,13 +65,13 @@ def welch_interval(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
 def welch_test(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Difference:
     """Welch's interval with his test: p = 2 F(−|t|; ν), t = (ā − b̄)/√(u + v); see `welch_interval`.
 
-    Where neither group varies p is 1 for equal means and 0 for others.
+    Where neither group varies p is 1 for equal means and 0 for others. What rounding makes of equal scores is equal.
     """
     first, second = finite(a), finite(b)
-    difference = float(first.mean() - second.mean())
-    if min(len(first), len(second)) < 2:
-        return Difference(difference, *[float("nan")] * 3)
-    u, v = (float(scores.var(ddof=1)) / len(scores) for scores in (first, second))
+    difference, of_a, of_b = _moments(first, second)
+    u, v = of_a / len(first), of_b / len(second)
+    if math.isnan(u):
+        return Difference(difference, *[math.nan] * 3)
     if u + v == 0:
         return Difference(difference, difference, difference, float(difference == 0))
     degrees = (u + v) ** 2 / (u**2 / (len(first) - 1) + v**2 / (len(second) - 1))
@@ -91,11 +89,10 @@ def seeds_to_settle(a: ArrayLike, b: ArrayLike, *, power: float = 0.8, level: fl
     ENOUGH. What is seen in a few seeds is itself uncertain, so it is a guess of the right size and no promise.
     None when the means are equal, or a group of one seed does not show its spread.
     """
-    first, second = finite(a), finite(b)
-    if min(len(first), len(second)) < 2 or first.mean() == second.mean():
+    difference, u, v = _moments(finite(a), finite(b))
+    size = abs(difference)
+    if math.isnan(u) or size == 0:
         return None
-    u, v = float(first.var(ddof=1)), float(second.var(ddof=1))
-    size = abs(float(first.mean() - second.mean()))
     if u + v == 0:
         return ENOUGH
 
@@ -111,6 +108,21 @@ def seeds_to_settle(a: ArrayLike, b: ArrayLike, *, power: float = 0.8, level: fl
     while not enough(n):
         n += 1
     return n
+
+
+def _moments(first: Floats, second: Floats) -> tuple[float, float, float]:
+    """Difference of the means and both variances, 0 where rounding alone makes them more; NaN of one score."""
+    noise = _rounding(first, second)
+    difference = float(first.mean() - second.mean())
+    if min(len(first), len(second)) < 2:
+        return difference, math.nan, math.nan
+    u, v = (float(scores.var(ddof=1)) if np.ptp(scores) > noise else 0.0 for scores in (first, second))
+    return difference if abs(difference) > noise else 0.0, u, v
+
+
+def _rounding(first: Floats, second: Floats) -> float:
+    """How far apart rounding may put scores that are equal: a mean taken in another order, say."""
+    return 1e-12 * float(max(np.abs(first).max(), np.abs(second).max()))
 
 
 # --- permutations
@@ -144,7 +156,10 @@ def permutation_test(
     n, m = len(first), len(second)
     if min(n, m) < 2:
         return Difference(difference, *[float("nan")] * 3)
-    spread = float(np.sqrt((first.var() * n + second.var() * m) / (n + m))) or abs(difference) or 1.0
+    if np.ptp(np.concatenate([first, second])) <= (noise := _rounding(first, second)):
+        return Difference(0.0, 0.0, 0.0, 1.0)
+    spread = float(np.sqrt((first.var() * n + second.var() * m) / (n + m)))
+    spread = spread if spread > noise else abs(difference)
     z = (np.concatenate([first, second]) - second.mean()) / spread  # the unit of what follows
     splits, seen = _splits(z, n, draws, rounds), difference / spread
 
@@ -162,6 +177,8 @@ def permutation_p(
     """The p-value alone, of "a stands `shift` above b": shifts where it is over 1 − level are in the interval."""
     first, second = np.sort(finite(a)), np.sort(finite(b))
     z = np.concatenate([first - shift, second])
+    if np.ptp(z) <= _rounding(first, second):
+        return 1.0
     z = (z - z.mean()) / (float(z.std()) or 1.0)
     return float(_shares(_splits(z, len(first), draws, rounds), z, len(first), np.zeros(())))
 
@@ -227,7 +244,7 @@ def verdict(
     "Better" only when the Welch interval of the difference excludes 0 and both have n ≥ 5; n is always said, and how
     many seeds would settle what is open, and where the interval is known to hold the truth too rarely.
     `higher_is_better` None: the metric has no good direction, so only "higher" is said. With `draws` the p-value of
-    the permutation test stands beside Welch's.
+    the permutation test stands beside Welch's, and where they disagree that is said.
     """
     mean, n = [float(finite(scores).mean()) for scores in (a, b)], [len(finite(scores)) for scores in (a, b)]
     difference = welch_test(a, b, level)
@@ -243,7 +260,8 @@ def verdict(
         shown = f"; {interval}" if min(n) > 1 else ""
         return f"No winner is named with fewer than {ENOUGH} seeds each: {facts}{shown}."
     warning = f" {said}" if (said := caution("welch", min(n))) else ""
-    by_chance = _p(difference.p) + (f", {_p(permutation_p(a, b, draws))} by permutations" if draws else "")
+    by_chance, doubt = _by_chance(difference, permutation_p(a, b, draws) if draws else None, 1 - level)
+    warning = f"{doubt}{warning}"
     if difference.low <= 0 <= difference.high:
         seeds = seeds_to_settle(a, b, level=level)
         more = (
@@ -256,8 +274,20 @@ def verdict(
     return f"{first} is {word} than {second}: {facts}; {interval} excludes 0 ({by_chance}).{warning}"
 
 
+def _by_chance(difference: Difference, permuted: float | None, alpha: float) -> tuple[str, str]:
+    """Both p-values in words, and what stands against them."""
+    doubt, told = "", f"p {_p(difference.p)} by Welch"
+    if difference.low == difference.high != 0:
+        doubt = " No seed differs from the others of its group, so the interval has no width: that is no certainty."
+    if permuted is None:
+        return told, doubt
+    if (permuted < alpha) != (difference.p < alpha):
+        doubt += " The two tests disagree: more seeds are needed before either is believed."
+    return f"{told}, {_p(permuted).removeprefix('= ')} by permutations", doubt
+
+
 def _p(value: float) -> str:
-    return f"p = {value:.2g}" if value >= 0.001 else "p < 0.001"
+    return f"= {value:.2g}" if value >= 0.001 else "< 0.001"
 
 
 def finite(values: ArrayLike) -> Floats:

@@ -167,6 +167,7 @@ def test_with_three_seeds_no_split_is_rare_enough() -> None:
 def test_permutation_without_variance() -> None:
     assert permutation_test([500.0] * 5, [499.0] * 5, draws("t"))[:3] == pytest.approx((1, 1, 1), abs=1e-6)
     assert permutation_test([500.0] * 5, [499.0] * 5, draws("t")).p == pytest.approx(2 / 252)
+    assert permutation_test([0.7] * 6, [0.1] * 5, draws("t"))[:3] == pytest.approx((0.6,) * 3, abs=1e-6)
     assert permutation_test([7.0] * 5, [7.0] * 6, draws("t")) == (0, 0, 0, 1)
 
 
@@ -234,10 +235,51 @@ def test_seeds_to_settle_at_the_edges() -> None:
 
 def test_a_verdict_says_how_likely_chance_is() -> None:
     # Welch's t = 9 with ν = 8; of 252 splits the one seen and its mirror are as far apart
-    assert "excludes 0 (p < 0.001)." in verdict(GOOD, POOR)
-    assert "excludes 0 (p < 0.001, p = 0.0079 by permutations)." in verdict(GOOD, POOR, draws=draws("x"))
-    assert "includes 0 (p = 1, p = 1 by permutations)." in verdict(POOR, POOR, draws=draws("x"))
+    assert "excludes 0 (p < 0.001 by Welch)." in verdict(GOOD, POOR)
+    said = verdict(GOOD, POOR, draws=draws("x"))
+    assert "excludes 0 (p < 0.001 by Welch, 0.0079 by permutations)." in said
+    assert "disagree" not in said
+    said = verdict(GOOD * 4, POOR * 4, draws=draws("x"))
+    assert "excludes 0 (p < 0.001 by Welch, < 0.001 by permutations)." in said
+    assert "includes 0 (p = 1 by Welch, 1 by permutations)." in verdict(POOR, POOR, draws=draws("x"))
     assert "p =" not in verdict(GOOD[:4], POOR, draws=draws("x"))
+
+
+def test_a_verdict_says_where_the_two_tests_disagree() -> None:
+    doubt = "The two tests disagree: more seeds are needed before either is believed."
+    a, b = [4.0, 6.0, 7.0, 7.0, 7.0], [1.0, 2.0, 2.0, 4.0, 7.0]
+    assert stats.ttest_ind(a, b, equal_var=False).pvalue < 0.05 < scipys(a, b)
+    said = verdict(a, b, draws=draws("x"))
+    assert said.startswith("a is better than b")
+    assert doubt in said
+    assert doubt not in verdict(a, b)
+    a, b = [0.0, 1.0, 1.0, 1.0, 2.0], [2.0, 2.0, 3.0, 4.0, 8.0]
+    assert stats.ttest_ind(a, b, equal_var=False).pvalue > 0.05 > scipys(a, b)
+    said = verdict(a, b, draws=draws("x"))
+    assert said.startswith("No difference shown")
+    assert doubt in said
+
+
+@pytest.mark.parametrize("score", [0.83, 0.7, 1 / 3, -123.456])
+def test_what_rounding_leaves_of_equal_scores_is_no_difference(score: float) -> None:
+    for n, m in ((5, 6), (5, 7), (6, 7), (10, 14), (20, 19)):
+        a, b = [score] * n, [score] * m
+        assert welch_test(a, b) == (0, 0, 0, 1)
+        assert seeds_to_settle(a, b) is None
+        assert verdict(a, b, draws=draws("x")).startswith("No difference shown")
+    near = [score * (1 + 1e-15), *[score] * 4]  # a mean taken in another order
+    assert welch_test(near, [score] * 5) == (0, 0, 0, 1)
+    assert permutation_test(near, [score] * 5, draws("x")) == (0, 0, 0, 1)
+    assert permutation_p(near, [score] * 5, draws("x")) == 1
+    spread = [score - 1, score - 0.3, score, score + 0.1, score + 0.7]
+    assert seeds_to_settle(spread, spread[::-1]) is None
+
+
+def test_seeds_that_do_not_vary_are_said() -> None:
+    alike = "No seed differs from the others of its group"
+    assert alike in verdict([500.0] * 5, [498.0] * 5, draws=draws("x"))
+    assert alike not in verdict([500.0] * 5, [500.0] * 5)
+    assert alike not in verdict(GOOD, [1.0] * 5)
 
 
 def test_an_open_verdict_says_what_would_settle_it() -> None:
