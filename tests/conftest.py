@@ -23,3 +23,9 @@ torch.set_num_threads(1)
 def _same_numbers_every_time() -> None:
     """A test's own draws do not depend on which tests ran before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_shared_wandb() -> None:
+    """What an earlier test's wandb left for children to share may be dead by now: commands start their own."""
+    os.environ.pop("WANDB_SERVICE", None)

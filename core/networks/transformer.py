@@ -24,15 +24,11 @@ class Form:
     hidden: int = 512  # units between the two linear maps of a layer
     layers: int = 4  # layers of a stack
     activation: str = "relu"  # between those maps: a key of ACTIVATIONS
-    pre_norm: bool = (
-        True  # normalise before each part of a layer (x + f(norm x)); False: after it (norm(x + f x))
-    )
+    pre_norm: bool = True  # normalise before each part of a layer, x + f(norm x); False: after, norm(x + f x)
     final_norm: bool = True  # normalise what leaves the last layer
     bias: bool = True  # of the linear maps and the norms
     eps: float = 1e-5  # of the norms
-    dropout: float = (
-        0.0  # share dropped in training, by torch's global generator; seeds then train one by one
-    )
+    dropout: float = 0.0  # share dropped in training, by torch's global generator: seeds take the loop
     spread: float | None = None  # standard deviation of the first weights; None: Xavier's
 
 

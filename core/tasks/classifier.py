@@ -42,9 +42,7 @@ class Config:
     hidden: tuple[int, ...] = (128,)  # widths of the mlp's hidden layers
     width: int = 16  # channels of conv's first convolution
     activation: str = "relu"  # of mlp and conv
-    dropout: float = (
-        0.0  # share of what each hidden layer of mlp and conv puts out that is dropped in training
-    )
+    dropout: float = 0.0  # share of each hidden layer's output, in mlp and conv, that is dropped in training
     optimiser: Literal["adam", "sgd", "rmsprop"] = "adam"
     momentum: float = 0.9  # of sgd and rmsprop
     batch: int = 100  # images per update
