@@ -26,9 +26,7 @@ AXES = {"env_step": "steps", "examples_seen": "examples"}  # what runs record ->
 class Style:
     """How curves are drawn."""
 
-    x: Literal["", "steps", "examples", "seconds"] = (
-        ""  # the horizontal axis; "" is what each task's runs record
-    )
+    x: Literal["", "steps", "examples", "seconds"] = ""  # the horizontal axis; "": what a task's runs record
     statistic: Literal["mean", "iqm"] = "mean"  # what the line is of
     smoothing: float = 0.0  # how far to either side a smooth value looks, in percent of the axis
     seeds: bool = False  # every seed is drawn, not only where they are few

@@ -211,7 +211,7 @@ def settled(config: Mapping[str, Any], id: str, name: str) -> tuple[dict[str, An
     for key, value in config.items():
         before, _, last = key.lower().replace("-", "_").rpartition(".")
         named = last in OWN and bool(before) and before.rpartition(".")[2] not in RUNS
-        own = last in OCCASION and not named or last in SEED
+        own = (last in OCCASION and not named) or last in SEED
         own = own or any(part.startswith("_") for part in key.split("."))
         text = value if isinstance(value, str) else ""
         marks = [mark for mark in (id, name) if len(mark) >= 4]
