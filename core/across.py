@@ -128,6 +128,9 @@ class Across:
             )
         if chance.low > 0.5:
             return f"{best} is better than {second} more often than not: {facts}.{warning}"
+        if chance.high < 0.5:
+            torn = f"since {best} has the higher IQM and {second} wins more often"
+            return f"No winner is named, {torn}: {facts}.{warning}"
         return f"No difference shown: {facts}, which includes ½.{warning}"
 
 

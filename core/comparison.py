@@ -13,24 +13,10 @@ from core.draws import draws
 from core.errors import UserError, nearest
 from core.grouping import Key, Task, grouped, labels, latest, varied
 from core.measures import BARS, MEASURES, higher_is_better
-from core.records import Record, Series
+from core.records import Record
+from core.seed_curve import Curve, curve_of
 from core.selection import names_of
 from core.statistics import Floats, Interval, student_interval, verdict
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One seed's metric over its run, and its final score (NaN when it has none)."""
-
-    record: Record
-    steps: Floats
-    values: Floats
-    final: float
-
-    @cached_property
-    def reached(self) -> int:
-        """How far the run got on its axis."""
-        return self.record.step()
 
 
 @dataclass(frozen=True)
@@ -47,18 +33,33 @@ class Entry:
 
     @cached_property
     def status(self) -> Counter[str]:
-        """How many seeds are in which state; "no value" has finished without a finite final score."""
+        """How many seeds are in which state.
+
+        "no value" has finished without a finite final score, where some seed told the metric; "not measured" where
+        none did: it is not what such runs are for.
+        """
+        nothing = "no value" if any(curve.told for curve in self.curves) else "not measured"
         return Counter(
-            "no value"
+            nothing
             if curve.record.status == "finished" and not np.isfinite(curve.final)
             else curve.record.status
             for curve in self.curves
         )
 
     @property
+    def unmeasured(self) -> bool:
+        """Whether seeds finished and none ever told the metric."""
+        return self.status["not measured"] > 0
+
+    @property
     def failed(self) -> int:
         """Seeds that will never have a score."""
         return sum(self.status[state] for state in ("failed", "crashed", "no value", "unreadable"))
+
+    @property
+    def unfinished(self) -> int:
+        """Seeds that train still, or could go on."""
+        return self.status["running"] + self.status["stopped"]
 
     @cached_property
     def scored(self) -> tuple[Curve, ...]:
@@ -186,15 +187,21 @@ class Contest:
 
     def _nobody(self) -> str:
         """Why no entry has a final score."""
-        done = any(entry.status["no value"] for entry in self.entries)
+        done = any(entry.unmeasured or entry.status["no value"] for entry in self.entries)
         return f"No seed has told {self.metric}." if done else "No seed has finished yet."
+
+    def _alone(self, label: str) -> str:
+        """What is said of the only entry with a score."""
+        if len(self.entries) == 1:
+            return f"{label} stands alone on this task."
+        return f"Only {label} has finished seeds with {self.metric}: there is nothing to compare it with."
 
     @cached_property
     def verdict(self) -> str:
         """The best pair compared in words, with what stands against the comparison."""
         ranked = [entry for entry in self.entries if entry.final]
         if len(ranked) < 2:
-            return f"{ranked[0].label} stands alone on this task." if ranked else self._nobody()
+            return self._alone(ranked[0].label) if ranked else self._nobody()
         best, second = ranked[:2]
         if best.failed:
             said = (
@@ -211,6 +218,12 @@ class Contest:
             said += (
                 f" {second.failed} of {len(second.curves)} seeds of {second.label} failed: not in its mean."
             )
+        for entry in (best, second):
+            if entry.unfinished:
+                said += (
+                    f" {entry.unfinished} of {len(entry.curves)} seeds of {entry.label} have not ended: "
+                    "not in its mean."
+                )
         if len(ranked) > 2:
             said += f" The pair is the best two of {len(ranked)}."
         return said
@@ -261,7 +274,7 @@ def _contest(
     made = []
     for key, records in entries.items():
         counted = latest(records, pooled=bool(by))
-        curves = tuple(_curve(record, metric) for record in counted)
+        curves = tuple(curve_of(record, metric) for record in counted)
         algorithm = "+".join(sorted({record.algorithm for record in records}))
         mixed = varied(counted) if by else ()
         made.append(Entry(called[key], algorithm, curves, len(records) - len(counted), threshold, up, mixed))
@@ -277,22 +290,3 @@ def _contest(
 def _place(task: Task) -> tuple[int, str]:
     suite, name = task
     return [*MEASURES, suite].index(suite), name
-
-
-def _curve(record: Record, metric: str) -> Curve:
-    steps, values = _in_order(record.series(metric))
-    final = (
-        record.summary.get(f"final/{metric.removeprefix('eval/')}") if metric.startswith("eval/") else None
-    )
-    if final is None:
-        final = values[-1] if len(values) else float("nan")
-    return Curve(record, steps, values, jsonl.as_float(final))
-
-
-def _in_order(series: Series) -> Series:
-    """Rising steps; of points at one step the last written, for a step repeated after a resume."""
-    steps, values = series
-    if (np.diff(steps) > 0).all():
-        return series
-    unique, first_from_the_end = np.unique(steps[::-1], return_index=True)
-    return unique, values[::-1][first_from_the_end]

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from core.comparison import Contest, Curve, Entry
+from core.comparison import Contest, Entry
 from core.records import Record
+from core.seed_curve import Curve
 from core.statistics import ENOUGH, Floats
 from core.tables import number
 

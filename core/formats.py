@@ -65,8 +65,12 @@ def remarks(contest: Contest) -> list[str]:
     said = []
     if older := sum(entry.older for entry in contest.entries):
         runs = "run" if older == 1 else "runs"
-        said.append(f"{older} older {runs} of the same settings and seed left out.")
+        said.append(
+            f"{older} other {runs} of the same settings and seed left out: the newest that ended counts."
+        )
     for entry in contest.entries:
+        if entry.unmeasured:
+            said.append(f"{entry.label} does not measure {contest.metric}.")
         if entry.mixed:
             names = ", ".join(entry.mixed[:4]) + (", …" if len(entry.mixed) > 4 else "")
             said.append(f"{entry.label} mixes runs that differ in {names}; its n counts runs.")

@@ -91,7 +91,12 @@ def judge(
         tasks = " and ".join(", ".join(each) for each in (old, new))
         raise UserError(f"baseline and candidate have no task in common: they are on {tasks}")
     found = [_one(old[task], new.get(task), margin) for task in old]
-    notes = tuple(f"{task} is not judged: no baseline there." for task in new if task not in old)
+    found += [_unread(new[task]) for task in new if _unreadable(new[task]) and task not in old]
+    notes = tuple(
+        f"{task} is not judged: no baseline there."
+        for task in new
+        if task not in old and not _unreadable(new[task])
+    )
     return Verdict(baseline[0], candidate[0], _holm(found), notes)
 
 
@@ -131,16 +136,28 @@ def _one(old: Contest, new: Contest | None, margin: str) -> Judgement:
     if candidate.failed:
         states = ", ".join(f"{n} {state}" for state, n in sorted(candidate.status.items()))
         return replace(judged, outcome="worse", why=f"seeds of the candidate failed ({states})", p=None)
-    if lack := _lack(baseline, candidate):
+    if lack := _lack(old.metric, baseline, candidate):
         return replace(judged, outcome="cannot say", why=lack, p=None)
     return judged
 
 
-def _lack(baseline: Entry, candidate: Entry) -> str:
+def _unreadable(contest: Contest) -> int:
+    return sum(entry.status["unreadable"] for entry in contest.entries)
+
+
+def _unread(contest: Contest) -> Judgement:
+    """Runs of the candidate whose run.json is broken: what they were, and on which task, nobody can tell."""
+    why = f"{_unreadable(contest)} of the candidate's runs cannot be read"
+    return Judgement(contest.task, contest.metric, None, None, 0.0, None, None, "cannot say", why)
+
+
+def _lack(metric: str, baseline: Entry, candidate: Entry) -> str:
     """What is missing for a judgement, or nothing."""
-    going = candidate.status["running"] + candidate.status["stopped"]
-    if going:
-        return f"{going} of {len(candidate.curves)} seeds of the candidate have not ended"
+    for side, entry in (("candidate", candidate), ("baseline", baseline)):
+        if entry.unmeasured:
+            return f"the {side} does not measure {metric}"
+    if candidate.unfinished:
+        return f"{candidate.unfinished} of {len(candidate.curves)} seeds of the candidate have not ended"
     n, m = len(candidate.scored), len(baseline.scored)
     if min(n, m) < ENOUGH:
         return f"it takes {ENOUGH} finished seeds each; the candidate has {n}, the baseline {m}"

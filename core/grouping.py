@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from core.records import Record
+from core.records import SETTINGS, Record
 from core.selection import FIELDS, shown, value
 
 OWN_AFFAIR = {
@@ -62,7 +62,7 @@ def latest(records: Sequence[Record], *, pooled: bool) -> list[Record]:
     `pooled`: the records may differ in settings; then one of each seed with each setting.
     """
     chosen: dict[object, Record] = {}
-    for record in sorted(records, key=lambda r: (r.status in ("finished", "failed"), r.started)):
+    for record in sorted(records, key=lambda r: (r.status in ("finished", "failed", "crashed"), r.started)):
         seed = record.seed if record.seed >= 0 else record.id
         chosen[(seed, _identity(record)) if pooled else seed] = record
     return sorted(chosen.values(), key=lambda record: (record.seed, record.started))
@@ -84,7 +84,10 @@ def varied(records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def labels(entries: dict[Key, list[Record]], by: Sequence[str]) -> dict[Key, str]:
-    """What was grouped by; else the algorithm, with the settings that differ (or their hash) where it has several."""
+    """What was grouped by; else the algorithm, where it has several settings with those that differ.
+
+    Where they are many, with the name a person gave the group, or their hash.
+    """
     if by:
         return {key: key[1] for key in entries}
     found = {}
@@ -99,7 +102,9 @@ def labels(entries: dict[Key, list[Record]], by: Sequence[str]) -> dict[Key, str
         told = f"{algorithm} {' '.join(f'{name}={own[name]}' for name in differing)}"
         apart = len({tuple(str(rival.get(name)) for name in differing) for rival in rivals}) == len(rivals)
         short = 0 < len(differing) <= 2 and apart and len(told) <= LONGEST
-        found[key] = told if short else f"{algorithm} {settings}"
+        groups = {record.group for record in entries[key]}
+        named = len(groups) == 1 and not any(SETTINGS.search(group) for group in groups)
+        found[key] = told if short else f"{algorithm} {min(groups) if named else settings}"
     return found
 
 

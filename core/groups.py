@@ -1,7 +1,5 @@
 """Laying a new group of run folders: its name, and what each seed's run.json and config.yaml say."""
 
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -16,10 +14,8 @@ from typing import Any
 from core import provenance
 from core.destination import Destination
 from core.errors import UserError
+from core.fingerprint import hash_of
 from core.run_folder import RunFolder, newest_common, room
-
-# Options that say where and how much is recorded, not what is computed: they leave the settings' hash alone.
-APART = {"seed", "seeds", "root", "name", "resume", "quiet", "video", "config"}
 
 
 def lay(
@@ -85,12 +81,6 @@ def session() -> dict[str, Any]:
 def now() -> str:
     """Local time with its offset, ISO 8601, to the second."""
     return datetime.now().astimezone().isoformat(timespec="seconds")
-
-
-def hash_of(settings: Mapping[str, Any]) -> str:
-    """8 hex digits of the settings, the same for every seed and wherever the run is recorded."""
-    kept = {k: v for k, v in settings.items() if k not in APART and not k.startswith("wandb")}
-    return hashlib.blake2b(json.dumps(kept, sort_keys=True, default=str).encode(), digest_size=4).hexdigest()
 
 
 def slug(text: str) -> str:

@@ -18,6 +18,7 @@ import yaml
 from core import jsonl
 from core.config import parse
 from core.errors import UserError, nearest
+from core.fingerprint import hash_of
 from core.measures import MEASURES
 from core.processes import gone
 from core.tables import age, number, text
@@ -70,11 +71,15 @@ class Record:
         """The key of the x-axis: env_step or examples_seen."""
         return str(self.run.get("axis") or AXES.get(self.suite, "examples_seen"))
 
-    @property
+    @cached_property
     def settings(self) -> str:
-        """The eight hex digits in the group's name, equal where the settings are; else the name itself."""
-        found = SETTINGS.search(self.group)
-        return found[1] if found else self.group
+        """Eight hex digits, equal where the settings are: in the group's name, else of config.yaml.
+
+        The group's name itself where there is no config.yaml, and for imported runs, whose seeds may be anywhere in it.
+        """
+        if found := SETTINGS.search(self.group):
+            return found[1]
+        return hash_of(self.config) if self.config and "imported" not in self.run else self.group
 
     @property
     def started(self) -> float:

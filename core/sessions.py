@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from core.config import Settings
 from core.destination import WandB
 from core.errors import UserError
-from core.groups import hash_of
+from core.fingerprint import hash_of
 from core.records import Record, find, scan
 from core.run_folder import existing
 

@@ -9,7 +9,7 @@ from typing import Any
 from core import config as settings_file
 from core import suites
 from core.errors import UserError
-from core.groups import hash_of
+from core.fingerprint import hash_of
 from core.records import Record, scan
 from core.sessions import recorded
 from core.statistics import student_interval

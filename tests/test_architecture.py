@@ -35,6 +35,7 @@ LAYERS = {
             "tables",
             "draws",
             "coverage",
+            "fingerprint",
             "aggregates",
             "curves",
             "references",

@@ -8,11 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from core.comparison import Contest, Curve, Entry
+from core.comparison import Contest, Entry
 from core.curves import Curves, align
 from core.draws import draws
 from core.jsonl import Floats
 from core.records import Record
+from core.seed_curve import Curve
 from core.smoothing import smooth, thinned
 from core.statistics import ENOUGH
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config import to_yaml
-from core.groups import hash_of
+from core.fingerprint import hash_of
 from core.importing import attachments, vocabulary
 from core.importing.foreign import Segment, flat
 from core.importing.segments import Axis, Row, axis, distinct, finite, joined

@@ -127,6 +127,28 @@ def test_no_winner_with_few_or_failed_seeds_or_by_chance(tmp_path: Path) -> None
     assert "a run of high scores above one of low" in drawn
 
 
+def test_iqm_and_chance_may_disagree(tmp_path: Path) -> None:
+    """Two runs in five far above the others' steady score: an IQM of (4·0 + 2·9)/6 = 3, and above in 40 %."""
+    high, low = [0.0, 0.0, 0.0, 9.0, 9.0], [1.0, 1.0, 1.0, 1.0, 1.0]
+    together = found(
+        tmp_path,
+        {
+            "rare": {"ten": high, "hundred": [10 * x for x in high]},
+            "often": {"ten": low, "hundred": [10.0] * 5},
+        },
+    )
+    assert together.labels[0] == "rare"
+    assert together.improvements["rare", "often"].mean == pytest.approx(0.4)
+    assert "which includes ½" in together.verdict
+    many = {"ten": high * 12, "hundred": [10 * x for x in high] * 12}
+    together = found(tmp_path / "many", {"rare": many, "often": {"ten": low * 12, "hundred": [10.0] * 60}})
+    assert together.improvements["rare", "often"].high < 0.5
+    assert together.verdict.startswith(
+        "No winner is named, since rare has the higher IQM and often wins more often: "
+    )
+    assert "½" not in together.verdict
+
+
 def test_different_lengths_are_said(tmp_path: Path) -> None:
     for task in ("ten", "hundred"):
         for seed in range(5):

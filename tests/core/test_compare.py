@@ -94,7 +94,7 @@ def test_groups_that_are_named_stay_apart(tmp_path: Path, capsys: pytest.Capture
     ]["entries"]
     assert [(entry["mean"], entry["groups"]) for entry in named] == [(2.0, [after]), (1.0, [before])]
     every = answer(capsys, "--root", str(tmp_path))
-    assert "1 older run of the same settings and seed left out." in every
+    assert "1 other run of the same settings and seed left out: the newest that ended counts." in every
 
 
 def test_mistakes(root: Path, tmp_path: Path) -> None:

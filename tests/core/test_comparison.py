@@ -9,6 +9,8 @@ import pytest
 from core import records
 from core.comparison import Contest, contests
 from core.errors import UserError
+from core.fingerprint import hash_of
+from core.formats import cells, remarks
 from core.measures import BARS, higher_is_better
 from tests.core.run_folders import evaluations, write_run
 
@@ -147,6 +149,77 @@ def test_finished_without_the_metric(tmp_path: Path) -> None:
     row = {"examples_seen": 64, "eval/accuracy_of_the_critic": 0.5}
     write_run(tmp_path, algorithm="gan", task="digits", suite="generative", rows=[row])
     assert only(tmp_path).verdict == "No seed has told eval/bound."
+
+
+def test_what_is_not_measured_has_not_failed(tmp_path: Path) -> None:
+    for seed in range(3):
+        rows = evaluations(1.0, metric="eval/bound", axis="examples_seen")
+        write_run(tmp_path, algorithm="vae", task="digits", suite="generative", seed=seed, rows=rows)
+        rows = evaluations(1.0, metric="train/loss", axis="examples_seen")
+        write_run(tmp_path, algorithm="gan", task="digits", suite="generative", seed=seed, rows=rows)
+    contest = only(tmp_path)
+    gan = contest.entries[1]
+    assert (gan.label, gan.unmeasured, gan.failed, gan.status) == ("gan", True, 0, {"not measured": 3})
+    assert not contest.entries[0].unmeasured
+    assert (
+        contest.verdict == "Only vae has finished seeds with eval/bound: there is nothing to compare it with."
+    )
+    assert remarks(contest) == ["gan does not measure eval/bound."]
+    assert cells(gan)[1] == "0 of 3 (3 not measured)"
+    broken = [{"examples_seen": 64, "eval/bound": "NaN"}]  # told, and no number: that is a failure
+    write_run(tmp_path, algorithm="gan", task="digits", suite="generative", seed=9, rows=broken)
+    gan = only(tmp_path).entries[1]
+    assert (gan.unmeasured, gan.failed, gan.status) == (False, 4, {"no value": 4})
+
+
+def test_unfinished_seeds_of_the_pair_are_said(tmp_path: Path) -> None:
+    for seed in range(5):
+        write_run(tmp_path, seed=seed, rows=evaluations(0, 500 + seed))
+        write_run(tmp_path, algorithm="dqn", seed=seed, rows=evaluations(0, 100 + seed))
+    write_run(tmp_path, seed=5, rows=evaluations(0, 0), status="running")
+    write_run(tmp_path, seed=6, rows=evaluations(0, 0), status="stopped")
+    write_run(tmp_path, algorithm="dqn", seed=5, rows=evaluations(0, 0), status="stopped")
+    said = only(tmp_path).verdict
+    assert said.startswith("ppo is better than dqn")
+    assert said.endswith(
+        " 2 of 7 seeds of ppo have not ended: not in its mean. 1 of 6 seeds of dqn have not ended: not in its mean."
+    )
+
+
+def test_a_newer_run_that_crashed_is_not_hidden_by_an_older_one(tmp_path: Path) -> None:
+    write_run(tmp_path, rows=evaluations(1.0))
+    later = {"group": "ppo-x-0123abcd-20260202-000000", "started": "2026-02-02T00:00:00+00:00"}
+    write_run(tmp_path, rows=evaluations(2.0), status="crashed", **later)  # type: ignore[arg-type]
+    (entry,) = only(tmp_path).entries
+    assert (entry.failed, len(entry.scored), entry.older) == (1, 0, 1)
+
+
+def test_named_groups_of_equal_settings_join(tmp_path: Path) -> None:
+    for seed in range(2):
+        write_run(tmp_path, group="monday", seed=seed, rows=evaluations(1.0))
+        write_run(tmp_path, group="tuesday", seed=seed + 2, rows=evaluations(2.0))
+        write_run(tmp_path, group="other", seed=seed, rows=evaluations(3.0), config={"lr": 0.1})
+    other, joined = only(tmp_path).entries
+    assert (other.label, joined.label) == ("ppo lr=0.1", "ppo lr=0.001")
+    assert joined.scores.tolist() == [1.0, 1.0, 2.0, 2.0]
+    assert len(only(tmp_path, merge=False).entries) == 3
+    (tmp_path / "tuesday" / "2" / "config.yaml").unlink()  # what its settings are cannot be known
+    assert sorted(len(entry.curves) for entry in only(tmp_path).entries) == [1, 2, 3]
+
+
+def test_a_named_and_an_unnamed_group_of_equal_settings_join(tmp_path: Path) -> None:
+    own = hash_of({"algorithm": "ppo", "env": "CartPole-v1", "steps": 100, "lr": 0.001})
+    write_run(tmp_path, settings=own, rows=evaluations(1.0))
+    write_run(tmp_path, group="mine", seed=1, rows=evaluations(2.0))
+    (entry,) = only(tmp_path).entries
+    assert (entry.label, len(entry.scored)) == ("ppo", 2)
+
+
+def test_a_name_says_more_than_a_hash(tmp_path: Path) -> None:
+    write_run(tmp_path, group="mine", rows=evaluations(1.0), config={"gamma": 0.9, "size": 2})
+    more = {"lr": 0.1, "gamma": 0.5, "size": 3}
+    write_run(tmp_path, settings="ffff0000", rows=evaluations(2.0), config=more)
+    assert [entry.label for entry in only(tmp_path).entries] == ["ppo ffff0000", "ppo mine"]
 
 
 def test_directions() -> None:

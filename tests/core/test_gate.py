@@ -77,6 +77,8 @@ def test_seeds_that_never_vary(tmp_path: Path) -> None:
     )
     assert verdict(tmp_path / "2", {"a": same}, {"a": [499.0] * 5}).exit == 1
     assert verdict(tmp_path / "3", {"a": same}, {"a": [501.0] * 5}).exit == 0
+    assert verdict(tmp_path / "4", {"a": [-0.83] * 20}, {"a": [-0.83] * 19}).exit == 0  # rounding is no loss
+    assert verdict(tmp_path / "5", {"a": [0.83] * 19}, {"a": [0.83] * 20}).exit == 0
 
 
 def test_several_tasks_are_corrected_as_holm_does(tmp_path: Path) -> None:
@@ -126,6 +128,30 @@ def test_failed_seeds_of_the_baseline_are_said_and_those_of_the_candidate_count(
         turned = judge(("old", hurt), ("new", old))
         assert turned.judgements[0].notes[0] == "1 of 6 seeds of the baseline are not in its mean"
     assert judge(("old", old), ("new", new)).exit == 0
+
+
+def test_a_candidate_that_cannot_be_read_or_does_not_measure_does_not_pass(tmp_path: Path) -> None:
+    base = [8.0, 9, 10, 11, 12]
+    old, new = (contests_of(tmp_path / name, {"a": base}) for name in ("old", "new"))
+    torn = write_run(tmp_path / "new", task="a", seed=7, rows=evaluations(1))
+    (torn / "run.json").write_text('{"status": "fini')
+    done = judge(("old", old), ("new", contests(records.scan(tmp_path / "new"))))
+    assert done.exit == 3
+    assert done.line.endswith("on 1 of 2 tasks: unknown.")
+    assert [(each.outcome, each.why) for each in done.judgements] == [
+        ("not worse", ""),
+        ("cannot say", "1 of the candidate's runs cannot be read"),
+    ]
+    for seed in range(5):
+        write_run(tmp_path / "mute", task="a", seed=seed, rows=evaluations(1, metric="train/loss"))
+    mute = contests(records.scan(tmp_path / "mute"))
+    assert judge(("old", old), ("new", mute)).line.endswith(
+        "on a: the candidate does not measure eval/return."
+    )
+    assert judge(("old", old), ("new", mute)).exit == 3
+    assert judge(("mute", mute), ("new", new)).line.endswith(
+        "on a: the baseline does not measure eval/return."
+    )
 
 
 def test_a_metric_without_direction_cannot_be_judged(tmp_path: Path) -> None:

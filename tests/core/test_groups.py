@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError
-from core.groups import hash_of, slug
+from core.fingerprint import hash_of
+from core.groups import slug
 from tests.core.recorded import group
 
 
