@@ -249,7 +249,7 @@ def verdict(
     mean, n = [float(finite(scores).mean()) for scores in (a, b)], [len(finite(scores)) for scores in (a, b)]
     difference = welch_test(a, b, level)
     order = [0, 1]
-    if (difference.mean > 0) == (higher_is_better is False):
+    if difference.mean and (difference.mean > 0) == (higher_is_better is False):
         order = [1, 0]
         difference = Difference(-difference.mean, -difference.high, -difference.low, difference.p)
     first, second = (names[i] for i in order)

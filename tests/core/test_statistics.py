@@ -86,7 +86,7 @@ def test_verdict_with_few_seeds_names_no_winner() -> None:
 
 def test_verdict_without_a_difference() -> None:
     assert verdict(POOR, [1.5, 2.5, 2.0, 4.0, 5.0]).startswith("No difference shown")
-    assert verdict([500.0] * 5, [500.0] * 5).startswith("No difference shown")
+    assert verdict([500.0] * 5, [500.0] * 5).startswith("No difference shown: a 500 (n = 5), b 500 (n = 5)")
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
