@@ -187,8 +187,10 @@ class Contest:
 
     def _nobody(self) -> str:
         """Why no entry has a final score."""
-        done = any(entry.unmeasured or entry.status["no value"] for entry in self.entries)
-        return f"No seed has told {self.metric}." if done else "No seed has finished yet."
+        if any(entry.unmeasured or entry.status["no value"] for entry in self.entries):
+            return f"No seed has told {self.metric}."
+        open_still = any(entry.unfinished for entry in self.entries)
+        return "No seed has finished yet." if open_still else "No seed has finished, and none will."
 
     def _alone(self, label: str) -> str:
         """What is said of the only entry with a score."""

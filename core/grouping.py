@@ -103,7 +103,8 @@ def labels(entries: dict[Key, list[Record]], by: Sequence[str]) -> dict[Key, str
         apart = len({tuple(str(rival.get(name)) for name in differing) for rival in rivals}) == len(rivals)
         short = 0 < len(differing) <= 2 and apart and len(told) <= LONGEST
         groups = {record.group for record in entries[key]}
-        named = len(groups) == 1 and not any(SETTINGS.search(group) for group in groups)
+        others = {record.group for other in entries if other != key for record in entries[other]}
+        named = len(groups) == 1 and not groups & others and not SETTINGS.search(min(groups))
         found[key] = told if short else f"{algorithm} {min(groups) if named else settings}"
     return found
 

@@ -75,11 +75,15 @@ class Record:
     def settings(self) -> str:
         """Eight hex digits, equal where the settings are: in the group's name, else of config.yaml.
 
-        The group's name itself where there is no config.yaml, and for imported runs, whose seeds may be anywhere in it.
+        A seed that lost its config.yaml has its group's. The group's name itself where no seed has one, and for
+        imported runs, whose seeds may be anywhere in it.
         """
         if found := SETTINGS.search(self.group):
             return found[1]
-        return hash_of(self.config) if self.config and "imported" not in self.run else self.group
+        if "imported" in self.run:
+            return self.group
+        told = self.config or next(filter(None, map(_settings, sorted(_folders(self.path.parent)))), {})
+        return hash_of(told) if told else self.group
 
     @property
     def started(self) -> float:
@@ -92,11 +96,7 @@ class Record:
     @cached_property
     def config(self) -> dict[str, Any]:
         """config.yaml as a flat mapping; {} when it is missing or broken."""
-        try:
-            loaded = yaml.load((self.path / "config.yaml").read_bytes(), LOADER)
-        except (OSError, yaml.YAMLError):
-            return {}
-        return loaded if isinstance(loaded, dict) else {}
+        return _settings(self.path)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -204,6 +204,14 @@ def find(root: str | Path, query: str) -> list[Record]:
         raise UserError(f"no run {query!r} in {root}{nearest(query, [*list(newest)[:10], 'last'])}")
     names = groups if len(groups) > 1 else [record.id for record in found]
     raise UserError(f"{query!r} fits {len(names)} runs; say which: {', '.join(names[-6:])}")
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.load((folder / "config.yaml").read_bytes(), LOADER)
+    except (OSError, yaml.YAMLError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
 
 
 def _by_seed(records: Iterable[Record]) -> list[Record]:

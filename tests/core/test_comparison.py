@@ -141,6 +141,8 @@ def test_nothing_finished_yet(tmp_path: Path) -> None:
     write_run(tmp_path, status="running")
     contest = only(tmp_path)
     assert contest.verdict == "No seed has finished yet."
+    write_run(tmp_path / "lost", status="crashed")
+    assert only(tmp_path / "lost").verdict == "No seed has finished, and none will."
     assert (contest.entries[0].final, contest.entries[0].area) == (None, None)
 
 
@@ -203,8 +205,10 @@ def test_named_groups_of_equal_settings_join(tmp_path: Path) -> None:
     assert (other.label, joined.label) == ("ppo lr=0.1", "ppo lr=0.001")
     assert joined.scores.tolist() == [1.0, 1.0, 2.0, 2.0]
     assert len(only(tmp_path, merge=False).entries) == 3
-    (tmp_path / "tuesday" / "2" / "config.yaml").unlink()  # what its settings are cannot be known
-    assert sorted(len(entry.curves) for entry in only(tmp_path).entries) == [1, 2, 3]
+    (tmp_path / "tuesday" / "2" / "config.yaml").unlink()  # the other seed of its group knows
+    assert sorted(len(entry.curves) for entry in only(tmp_path).entries) == [2, 4]
+    (tmp_path / "tuesday" / "3" / "config.yaml").write_text("{")  # nobody does
+    assert sorted(len(entry.curves) for entry in only(tmp_path).entries) == [2, 2, 2]
 
 
 def test_a_named_and_an_unnamed_group_of_equal_settings_join(tmp_path: Path) -> None:
@@ -220,6 +224,8 @@ def test_a_name_says_more_than_a_hash(tmp_path: Path) -> None:
     more = {"lr": 0.1, "gamma": 0.5, "size": 3}
     write_run(tmp_path, settings="ffff0000", rows=evaluations(2.0), config=more)
     assert [entry.label for entry in only(tmp_path).entries] == ["ppo ffff0000", "ppo mine"]
+    write_run(tmp_path, group="mine", seed=1, rows=evaluations(0.5), config={**more, "lr": 0.2})
+    assert len({entry.label for entry in only(tmp_path).entries}) == 3
 
 
 def test_directions() -> None:
