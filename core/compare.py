@@ -121,4 +121,6 @@ def _meant(query: str, selection: Selection) -> list[Record]:
         own = [curve.record for entry in entries for curve in entry.curves]
     if not own and Path(query).is_dir():
         own = records.scan(query)
-    return select(own or records.find(selection.root, query), selection.where)
+    groups = {record.path.parent for record in own}
+    torn = [r for r in every if r.status == "unreadable" and r.path.parent in groups and r not in own]
+    return [*select(own or records.find(selection.root, query), selection.where), *torn]

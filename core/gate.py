@@ -86,18 +86,17 @@ def judge(
     Raises UserError where no task is common, the metrics differ or have no good direction, or `margin` is no number.
     """
     old, new = ({contest.task: contest for contest in side[1]} for side in (baseline, candidate))
-    common = [task for task in old if task in new]
+    lost = [task for task in old if _unreadable(old[task])]
+    torn = [task for task in new if _unreadable(new[task])]
+    common = [task for task in old if task in new and task not in (*lost, *torn)]
     if not common:
         tasks = " and ".join(", ".join(each) for each in (old, new))
         raise UserError(f"baseline and candidate have no task in common: they are on {tasks}")
-    found = [_one(old[task], new.get(task), margin) for task in old]
-    found += [_unread(new[task]) for task in new if _unreadable(new[task]) and task not in old]
-    notes = tuple(
-        f"{task} is not judged: no baseline there."
-        for task in new
-        if task not in old and not _unreadable(new[task])
-    )
-    return Verdict(baseline[0], candidate[0], _holm(found), notes)
+    found = [_one(old[task], new.get(task), margin) for task in old if task not in lost]
+    found += [_unread(new[task]) for task in torn]
+    notes = [f"{task} is not judged: no baseline there." for task in new if task not in (*old, *torn)]
+    notes += [f"{_unreadable(old[task])} of the baseline's runs cannot be read." for task in lost]
+    return Verdict(baseline[0], candidate[0], _holm(found), tuple(notes))
 
 
 def one_entry_each(side: str, query: str, contests: Sequence[Contest]) -> Sequence[Contest]:

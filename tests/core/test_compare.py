@@ -247,6 +247,18 @@ def test_gate(
     assert capsys.readouterr().out.splitlines()[-1] == last
 
 
+@pytest.mark.parametrize("more", [(), ("--where", "lr=0.001")])
+def test_a_candidate_named_by_its_algorithm_has_its_torn_runs_too(
+    sides: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...]
+) -> None:
+    torn = write_run(sides, group="same", algorithm="same", seed=5, rows=evaluations(9)) / "run.json"
+    argv = ["compare", "--root", str(sides), "--baseline", "old", "--candidate", "same", *more]
+    assert cli.main([*argv, "--require-not-worse"]) == 0
+    torn.write_text("{")
+    assert cli.main([*argv, "--require-not-worse"]) == 3
+    assert "unknown: 1 of the candidate's runs cannot be read." in capsys.readouterr().out
+
+
 def test_gate_in_other_formats(sides: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = ("--root", str(sides), "--baseline", "old", "--candidate", "low")
     told = json.loads(answer(capsys, *base, "--format", "json"))

@@ -142,6 +142,8 @@ def test_a_candidate_that_cannot_be_read_or_does_not_measure_does_not_pass(tmp_p
         ("not worse", ""),
         ("cannot say", "1 of the candidate's runs cannot be read"),
     ]
+    done = judge(("new", contests(records.scan(tmp_path / "new"))), ("old", old))
+    assert (done.exit, done.notes) == (0, ("1 of the baseline's runs cannot be read.",))
     for seed in range(5):
         write_run(tmp_path / "mute", task="a", seed=seed, rows=evaluations(1, metric="train/loss"))
     mute = contests(records.scan(tmp_path / "mute"))
