@@ -146,7 +146,8 @@ class Replay:
         over[..., -1] = True
         taken = over.argmax(-1) + 1
         inside = ahead < taken[..., None]
-        reward = (self._flat.reward[steps] * self.gamma**ahead * inside).sum(-1)
+        # never multiplied away: behind the newest row lies what was in memory before, and 0 · NaN is NaN
+        reward = np.where(inside, self._flat.reward[steps] * self.gamma**ahead, 0.0).sum(-1)
         last = np.take_along_axis(steps, taken[..., None] - 1, -1)[..., 0]
         return last, reward, self.gamma**taken
 

@@ -247,3 +247,14 @@ def test_many_places_at_once_are_worth_what_they_are_one_by_one() -> None:
         singly.update(places[:, k : k + 1], errors[:, k : k + 1])
     for name in ("powers", "sums", "most", "least"):
         assert np.array_equal(getattr(at_once, name), getattr(singly, name)), name
+
+
+def test_what_lay_in_memory_before_is_never_read() -> None:
+    replay = Replay(10, [0], 1, gamma=0.5, n_step=3)
+    replay.add(step(0))
+    replay._steps.reward[1:] = np.nan  # what np.empty may find
+    walked = walk(replay, 0)
+    walked.add(step(1))
+    found = at(walked, 0, 1)
+    assert found.reward.tolist() == [1 + 0.5 * 2, 2]  # two steps are there, and one
+    assert np.isfinite(found.reward).all()
