@@ -10,6 +10,7 @@ import math
 import os
 import re
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +54,9 @@ def load(path: Path) -> State:
     Raises:
         UserError: the file is missing, truncated or altered.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            header: dict[str, str] = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise UserError(f"no checkpoint at {path}") from None
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(
-            f"checkpoint {path} is truncated or not a checkpoint ({_first_line(error)})"
-        ) from None
+    with _opened(path) as file:
+        header: dict[str, str] = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if header.get("sha256") != _digest(header.get("tree", ""), tensors):
         raise UserError(f"checkpoint {path} was altered: its contents do not match its checksum")
     state: State = _restore(json.loads(header["tree"]), tensors)
@@ -80,20 +74,27 @@ def part(path: Path, without: Collection[str], limit: int) -> State | None:
     Raises:
         UserError: the file is missing or truncated.
     """
+    with _opened(path) as file:
+        tree = _pruned(json.loads((file.metadata() or {}).get("tree", "{}")), without)
+        names = sorted(_names(tree))
+        if sum(_bytes(file.get_slice(name)) for name in names) > limit:
+            return None
+        state: State = _restore(tree, {name: file.get_tensor(name) for name in names})
+    return state
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A checkpoint's file; what it cannot give becomes one line."""
     try:
         with safe_open(path, framework="pt") as file:
-            tree = _pruned(json.loads((file.metadata() or {}).get("tree", "{}")), without)
-            names = sorted(_names(tree))
-            if sum(_bytes(file.get_slice(name)) for name in names) > limit:
-                return None
-            state: State = _restore(tree, {name: file.get_tensor(name) for name in names})
+            yield file
     except FileNotFoundError:
         raise UserError(f"no checkpoint at {path}") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(
             f"checkpoint {path} is truncated or not a checkpoint ({_first_line(error)})"
         ) from None
-    return state
 
 
 def _pruned(tree: Any, without: Collection[str]) -> Any:

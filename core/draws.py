@@ -26,7 +26,7 @@ class Draws(Protocol):
 
 
 def mix(*words: int | str) -> int:
-    """A 63-bit number that depends on every word and on their order; the same as core.noise.mix's."""
+    """A 63-bit number that depends on every word and on their order: a seed for what the words name."""
     text = "\x1f".join(str(word) for word in words)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 

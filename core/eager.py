@@ -14,9 +14,9 @@ from torch.func import vmap
 
 from core import trees
 from core.clipping import By, clip_rows
+from core.draws import mix
 from core.gradients import Metrics, Params, by_tape, by_transform
 from core.layout import Layout
-from core.noise import mix
 from core.optimisers import Moments, Optimiser
 
 

@@ -10,17 +10,16 @@ from core import threads
 from core.config import Settings
 from core.cross_validation import report
 from core.destination import WandB
+from core.doors import opened, trained
 from core.early_stopping import Rule
 from core.errors import UserError
 from core.fitting import Fitting
 from core.machine import Machine, facts_of
-from core.noise import States
 from core.presets import preset_of
 from core.records import Record
-from core.sessions import Again, begun, cadence, check, recorded, resumable
+from core.sessions import Again, begun, check, resumable
 from core.task import Examples, Spec, Task, divided, module_of, rows_of
 from core.tracking import Group
-from core.training import Training
 
 REPAYS = 20_000  # updates, over all seeds, from which compiling saves more seconds than it takes
 
@@ -96,24 +95,10 @@ def train(argv: Sequence[str], flags: Sequence[str]) -> tuple[int, Path]:
     images, count = examples.train[0].ndim > 2, len(options.seeds)
     facts = facts_of(machine, images=images, seeds=count, repays=options.steps * count >= REPAYS)
     fitting, options = build(algorithm, config, examples, options, facts)
-    group = Group.create(
-        root=Path(options.root),
-        suite="core",
-        algorithm=algorithm,
-        task=examples.name,
-        settings=recorded(algorithm, settings),
-        seeds=options.seeds,
-        axis="examples_seen",
-        name=options.name,
-        wandb=wandb,
-        command=["lab", "train", *argv],
-        facts=facts,
-        quiet=options.quiet,
+    group = opened(
+        "core", "examples_seen", examples.name, argv, settings, options, wandb, facts, examples.notes
     )
-    group.say(f"{algorithm} on {examples.name}: {settings.changed() or 'all settings at their defaults'}")
-    for note in examples.notes:
-        group.say(note)
-    return run(fitting, group, options), group.path
+    return trained(fitting, fitting.evaluate, group, options), group.path
 
 
 def build(
@@ -132,18 +117,6 @@ def build(
     task: Task = module_of(algorithm).TASK(spec, config, parts)
     stream = f"data of {name}" if options.folds else "data"
     return Fitting(task, options.seeds, options.steps, options.monitor, options.rule, stream), options
-
-
-def run(fitting: Fitting, group: Group, options: Options, resumed: States | None = None) -> int:
-    """Train, from the start or from ``resumed``; whatever happens, the record is closed and says so."""
-    training = Training(fitting, group, options.steps, cadence(options))
-    try:
-        if resumed is not None:
-            training.load_state_dict(resumed)
-        return training.run(fitting.evaluate)
-    except BaseException as error:
-        group.finish("crashed", 1, str(error) or type(error).__name__)
-        raise
 
 
 def resume(records: Sequence[Record], argv: Sequence[str]) -> int:
@@ -171,4 +144,4 @@ def proceed(folder: Path, again: Again) -> int:
         command=["lab", "resume", folder.name],
         quiet=again.quiet,
     )
-    return run(fitting, group, options, states)
+    return trained(fitting, fitting.evaluate, group, options, states)

@@ -5,7 +5,6 @@ in one of them leaves the numbers of every other one as they were. Seeds never s
 draws the same numbers alone and in company.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -14,15 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.draws import mix
+
 State: TypeAlias = dict[str, Any]
 States: TypeAlias = list[State]
 """What is saved: one plain tree per seed."""
-
-
-def mix(*words: int | str) -> int:
-    """A 63-bit number that depends on every word and on their order: a seed for what the words name."""
-    text = "\x1f".join(str(word) for word in words)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
 class Noise:

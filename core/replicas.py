@@ -24,11 +24,12 @@ from torch.func import functional_call, vmap
 
 from core import eager, trees
 from core.clipping import By, clipped_row
+from core.draws import mix
 from core.errors import UserError
 from core.gradients import Metrics, Params, by_transform
 from core.layout import Layout
 from core.networks.net import Array, Arrays, Net
-from core.noise import States, mix
+from core.noise import States
 from core.optimisers import Adam, Decayed, Moments, Optimiser
 from core.regularisation import kernels
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from core import config as settings_file
 from core import threads
+from core.draws import mix
 from core.errors import UserError
 from core.media import GAP, grid, write_png
-from core.noise import mix
 from core.records import Record, find
 from core.run_folder import load as load_checkpoint
 from core.run_folder import newest_common

@@ -11,14 +11,13 @@ from core import threads
 from core.cli import run as from_shell
 from core.config import Settings
 from core.destination import WandB
+from core.doors import opened, trained
 from core.errors import UserError
 from core.machine import Machine
-from core.noise import States
 from core.presets import preset_of
 from core.records import Record
-from core.sessions import Again, begun, cadence, check, recorded, resumable
+from core.sessions import Again, begun, check, resumable
 from core.tracking import Group
-from core.training import Training
 from generative.build import batches_of, decide, module_of, trainer_of
 from generative.data import Batches, Data, load
 from generative.files import Dataset
@@ -59,24 +58,10 @@ def main(argv: list[str]) -> int:
     facts = decide(machine, len(options.seeds), options.steps, dataset)
     threads.use(machine.threads)
     trainer, batches = build(algorithm, config, dataset, options, facts)
-    group = Group.create(
-        root=Path(options.root),
-        suite="generative",
-        algorithm=algorithm,
-        task=dataset.name,
-        settings=recorded(algorithm, settings),
-        seeds=options.seeds,
-        axis="examples_seen",
-        name=options.name,
-        wandb=wandb,
-        command=["lab", "train", *argv],
-        facts=facts,
-        quiet=options.quiet,
-    )
-    group.say(f"{algorithm} on {dataset.name}: {settings.changed() or 'all settings at their defaults'}")
-    for note in [*unused(settings, dataset), *dataset.notes]:
-        group.say(note)
-    return run(trainer, batches, dataset, group, options)
+    notes = [*unused(settings, dataset), *dataset.notes]
+    group = opened("generative", "examples_seen", dataset.name, argv, settings, options, wandb, facts, notes)
+    fitting = Fitting(trainer, batches, dataset, group.seeds)
+    return trained(fitting, fitting.evaluate, group, options)
 
 
 def read(algorithm: str, module: Any, flags: Sequence[str]) -> Settings:
@@ -104,26 +89,6 @@ def build(
     """A trainer for these data, and its batches of them."""
     trainer = trainer_of(algorithm, config, dataset, options.seeds, options.steps, facts)
     return trainer, batches_of(trainer, dataset, options.seeds, facts["device"])
-
-
-def run(
-    trainer: Trainer,
-    batches: Batches | Passages,
-    dataset: Dataset,
-    group: Group,
-    options: Options,
-    resumed: States | None = None,
-) -> int:
-    """Train, from the start or from ``resumed``; whatever happens, the record is closed and says so."""
-    fitting = Fitting(trainer, batches, dataset, group.seeds)
-    training = Training(fitting, group, options.steps, cadence(options))
-    try:
-        if resumed is not None:
-            training.load_state_dict(resumed)
-        return training.run(fitting.evaluate)
-    except BaseException as error:
-        group.finish("crashed", 1, str(error) or type(error).__name__)
-        raise
 
 
 def resume(records: Sequence[Record], argv: Sequence[str]) -> int:
@@ -159,7 +124,8 @@ def proceed(folder: Path, again: Again) -> int:
         command=["lab", "resume", folder.name],
         quiet=again.quiet,
     )
-    return run(trainer, batches, dataset, group, options, states)
+    fitting = Fitting(trainer, batches, dataset, group.seeds)
+    return trained(fitting, fitting.evaluate, group, options, states)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ trained one after the other. Its checkpoints hold weights to evaluate, not a sta
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,10 +18,12 @@ from stable_baselines3.common.type_aliases import TrainFreq
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
 from core import threads
+from core.doors import opened
+from core.draws import mix
 from core.errors import UserError
 from core.machine import Machine
-from core.noise import State, mix
-from core.sessions import Again, begun, cadence, check, recorded
+from core.noise import State
+from core.sessions import Again, begun, cadence, check
 from core.stopping import Stopped, Stopping
 from core.tracking import Group
 from rl import spaces
@@ -202,23 +203,9 @@ def main(argv: list[str]) -> int:
     threads.use(machine.threads)
     envs = tried(algorithm, config, task, options)
     facts = {"device": "cpu", "path": "sb3", "compile": False}
-    group = Group.create(
-        root=Path(options.root),
-        suite="rl",
-        algorithm=algorithm,
-        task=task.env,
-        settings=recorded(algorithm, settings),
-        seeds=options.seeds,
-        axis="env_step",
-        name=options.name,
-        wandb=wandb,
-        command=["lab", "train", *argv],
-        facts={**facts, "threads": machine.threads, "vector": task.vector},
-        quiet=options.quiet,
-    )
-    group.say(f"{algorithm} on {task.env}: {settings.changed() or 'all settings at their defaults'}")
-    for note in unused(settings, envs.observation_space, envs.action_space):
-        group.say(note)
+    facts |= {"threads": machine.threads, "vector": task.vector}
+    notes = unused(settings, envs.observation_space, envs.action_space)
+    group = opened("rl", "env_step", task.env, argv, settings, options, wandb, facts, notes)
     film = filming(group, options)
     with Stopping() as stopping:
         try:

@@ -10,8 +10,9 @@ import torch
 
 from core import config as settings_file
 from core import threads
+from core.draws import mix
 from core.errors import UserError
-from core.noise import Chance, State, mix
+from core.noise import Chance, State
 from core.records import Record, find
 from core.run_folder import load as load_checkpoint
 from core.run_folder import newest_common

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from core.draws import mix
 from core.errors import UserError
 from core.film import write_mp4
-from core.noise import mix
 from core.stopping import Stopped
 from core.tracking import Group
 from rl.agent import Policy

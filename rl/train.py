@@ -13,14 +13,15 @@ from core import threads
 from core.cli import run as from_shell
 from core.config import Settings
 from core.destination import WandB
+from core.doors import opened, trained
 from core.errors import UserError
 from core.machine import Machine
 from core.noise import States
 from core.presets import preset_of
 from core.records import Record
-from core.sessions import Again, begun, cadence, check, recorded, resumable
+from core.sessions import Again, begun, cadence, check, resumable
 from core.tracking import Group
-from core.training import Check, Training
+from core.training import Check
 from rl.agent import Agent, Policy
 from rl.build import agent_of, decide, module_of, updates_of
 from rl.environments import Envs
@@ -68,23 +69,8 @@ def main(argv: list[str]) -> int:
     facts = decide(machine, algorithm, config, envs, options.steps)
     threads.use(machine.threads)
     learning = learning_of(agent_of(algorithm, config, envs, options.steps, facts), envs, options)
-    group = Group.create(
-        root=Path(options.root),
-        suite="rl",
-        algorithm=algorithm,
-        task=task.env,
-        settings=recorded(algorithm, settings),
-        seeds=options.seeds,
-        axis="env_step",
-        name=options.name,
-        wandb=wandb,
-        command=["lab", "train", *argv],
-        facts=facts,
-        quiet=options.quiet,
-    )
-    group.say(f"{algorithm} on {task.env}: {settings.changed() or 'all settings at their defaults'}")
-    for note in unused(settings, envs.observation_space, envs.action_space):
-        group.say(note)
+    notes = unused(settings, envs.observation_space, envs.action_space)
+    group = opened("rl", "env_step", task.env, argv, settings, options, wandb, facts, notes)
     if updates_of(algorithm, config, envs.envs, options.steps) == 0:
         group.say(f"--steps {options.steps:,} end before the first update: nothing will be learned")
     return run(learning, group, options)
@@ -125,16 +111,10 @@ def learning_of(agent: Agent, envs: Envs, options: Options) -> Any:
 def run(learning: Any, group: Group, options: Options, resumed: States | None = None) -> int:
     """Train what ``learning_of`` made, from the start or from ``resumed``; the record is closed at any rate."""
     agent, envs = learning.agent, learning.envs
-    training = Training(learning, group, options.steps, cadence(options))
     try:
-        if resumed is not None:
-            training.load_state_dict(resumed)
-        for note in [*envs.notes, *getattr(agent, "notes", ())]:
-            group.say(note)
-        return training.run(partial(evaluated, agent, envs, options, filming(group, options)))
-    except BaseException as error:
-        group.finish("crashed", 1, str(error) or type(error).__name__)
-        raise
+        evaluate = partial(evaluated, agent, envs, options, filming(group, options))
+        notes = [*envs.notes, *getattr(agent, "notes", ())]
+        return trained(learning, evaluate, group, options, resumed, notes)
     finally:
         envs.close()
 

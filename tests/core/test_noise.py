@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.noise import Chance, Noise, gumbel_of, mix
+from core.draws import mix
+from core.noise import Chance, Noise, gumbel_of
 
 DRAWS = [
     lambda n: n.uniform(4),

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core import cli, records
+from core import cli, doors, records
 from core.checkpoint import load
 from core.training import Evaluate
 from generative import data, train
@@ -144,12 +144,12 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path, monkeypatch: pytest.Mo
         run(tmp_path, "--steps", "20")
     loaded = []
 
-    def look(self: train.Training, evaluate: Evaluate) -> int:
+    def look(self: doors.Training, evaluate: Evaluate) -> int:
         loaded.append(self.state_dict())
         self.group.finish("stopped")
         return 0
 
-    monkeypatch.setattr(train.Training, "run", look)
+    monkeypatch.setattr(doors.Training, "run", look)
     train.resume(records.find(tmp_path, "run"), ["--quiet"])
     saved = [
         load(tmp_path / "run" / seed / "checkpoints" / "last.safetensors")["state"] for seed in ("0", "5")
