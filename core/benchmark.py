@@ -1,11 +1,12 @@
-"""`lab bench SUITE`: the suites that belong to no package, coverage of intervals (core/simulation.py) and spine.
+"""`lab bench SUITE`: networks (core/network_cells.py), and what belongs to no package: coverage of intervals
+(core/simulation.py), and spine.
 
 `lab bench spine` makes the figures of the README's first table by the commands a person would type.
 """
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ from core import simulation
 from core.cells import Cell, Mark, Measure, Row, Suite, Tier, judged
 from core.cli import main as lab
 from core.errors import UserError
+from core.network_cells import NETWORKS
 from core.suites import chosen, columns, make
+from core.suites import main as tiers
 from core.tables import between, write_between
 
 SUITES: dict[str, str] = {
     "spine": "q-learning, PPO and the VAE against their published marks, five seeds (three for the VAE)",
+    "networks": "what networks of every kind learn against known marks: --tier smoke (minutes), table (an hour)",
     "coverage": "how often the lab's intervals hold the truth, simulated (two minutes)",
 }
 FIVE = "--seeds 0 1 2 3 4"
@@ -64,7 +68,7 @@ class Options:
 
 def main(argv: Sequence[str]) -> int:
     """``argv`` is the suite's name and its options; 1 when a mark is not reached."""
-    return simulation.main(argv) if argv[0] == "coverage" else spine(argv)
+    return RUN[argv[0]](argv)
 
 
 def spine(argv: Sequence[str]) -> int:
@@ -124,3 +128,10 @@ def taken(root: Path) -> list[Row]:
             "mark": ["≤", 88.5],
         }
     ]
+
+
+RUN: dict[str, Callable[[Sequence[str]], int]] = {
+    "spine": spine,
+    "networks": lambda argv: tiers(NETWORKS, argv[1:]),
+    "coverage": simulation.main,
+}

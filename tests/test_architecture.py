@@ -56,6 +56,7 @@ LAYERS = {
             "dashboard/*",
             "importing/*",
             "benchmark",
+            "network_cells",
             "demo",
             "making",
             "suites",
