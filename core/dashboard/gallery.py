@@ -1,4 +1,4 @@
-"""Pictures, films and histograms of a run at one step: of each name the newest that is not behind it."""
+"""Pictures, films, histograms and tables of a run at one step: of each name the newest that is not behind it."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,13 @@ from core.dashboard.small_charts import short
 from core.figures import plain
 from core.media import edges
 from core.records import Record
+from core.tables import number
 
 Entry = dict[str, Any]
 PICTURES = ("image", "video")
+TABLES = ("table",)
 ACROSS = 4  # histograms beside one another
+ROWS = 200  # of a table; more are counted
 ENDS = {".png": b"IEND\xaeB`\x82"}  # the last bytes of a whole file
 
 
@@ -119,6 +122,48 @@ def histograms(
         return look.empty("No histogram up to this step.")
     graph: Any = look.GRAPH
     return dcc.Graph(figure=bars(of, template, ink), config=graph, id="run-histograms", className="charts")
+
+
+def tables(record: Record, entries: Sequence[Entry], at: int) -> Component:
+    """Tables at step `at`, such as texts that were written and episodes that were played; texts as they are."""
+    found = newest(chosen(entries, TABLES), record.axis, at)
+    if not found:
+        return look.empty("No table up to this step.")
+    return html.Div([_table(record, name, entry) for name, entry in found.items()], className="tabled")
+
+
+def _table(record: Record, name: str, entry: Entry) -> Component:
+    words = f"{name} after {entry[record.axis]:,} {unit(record.axis)}"
+    columns, rows = _rectangle(entry)
+    if not columns:
+        return html.Figure(html.P(f"{name} is no table of rows and columns.", className="empty"), key=name)
+    numbers = [all(isinstance(row[k], int | float | None) for row in rows) for k in range(len(columns))]
+    shown = look.table(
+        [str(column) for column in columns],
+        [[_said(value) for value in row] for row in rows[:ROWS]],
+        right=[k for k, flush in enumerate(numbers) if flush],
+        caption=words,
+    )
+    more = f" · the first {ROWS} of {len(rows):,} rows" if len(rows) > ROWS else ""
+    return html.Figure([html.Figcaption(words + more), shown], key=name)
+
+
+def _rectangle(entry: Entry) -> tuple[list[Any], list[list[Any]]]:
+    """Columns and rows of a table; neither where they do not fit."""
+    columns, rows = entry.get("columns"), entry.get("rows")
+    if not (isinstance(columns, list) and isinstance(rows, list)):
+        return [], []
+    fits = all(isinstance(row, list) and len(row) == len(columns) for row in rows)
+    return (columns, rows) if fits else ([], [])
+
+
+def _said(value: Any) -> Component | str:
+    """A cell: text keeps its line ends."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if value is None or isinstance(value, float):
+        return number(value)
+    return html.Span(str(value), className="as-is")
 
 
 def _whole(value: Any) -> bool:

@@ -168,9 +168,11 @@ def _gallery(app: Dash, watch: Watch, index: gallery.Indexes) -> None:
         steps, entries = run_layout.steps(index, record, shown), index(record)
         at = steps[following.place(steps, shown.at)] if steps else 0
         if not steps:
-            body: Component = look.empty(f"This run has recorded no {shown.media} yet.")
+            body: Component = look.empty(run_layout.nothing(entries, shown.media))
         elif shown.media == "pictures":
             body = gallery.pictures(record, entries, at)
+        elif shown.media == "tables":
+            body = gallery.tables(record, entries, at)
         else:
             body = gallery.histograms(record, entries, at, look.template(bool(dark)), COLOURS[0])
         most, value = following.moved(steps, before, shown.at) or (no_update, no_update)

@@ -11,7 +11,7 @@ from core.dashboard import following, gallery, look, portrait
 from core.dashboard.view import View
 from core.dashboard.watch import Live, Watch
 
-KINDS = {"pictures": gallery.PICTURES, "histograms": ("histograms",)}
+KINDS = {"pictures": gallery.PICTURES, "histograms": ("histograms",), "tables": gallery.TABLES}
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Shown(View):
     run: str = ""  # the id that is shown, <group>/<seed>; a group means its first seed
     seeds: Literal["all", "one"] = "all"  # of its group in the charts
     find: str = ""  # words that a metric's name must hold
-    media: Literal["pictures", "histograms"] = "pictures"  # what is shown over the steps
+    media: Literal["pictures", "histograms", "tables"] = "pictures"  # what is shown over the steps
     at: int = following.NEWEST  # the step that media are of; -1 is always the newest
     other: str = ""  # the run whose settings are held against this one's
 
@@ -95,7 +95,7 @@ def _metrics(shown: Shown) -> list[Component]:
 
 def _media(shown: Shown, record: Live | None, at: Sequence[int]) -> list[Component]:
     kinds = dcc.RadioItems(
-        {"pictures": "pictures and films", "histograms": "histograms"},
+        {"pictures": "pictures and films", "histograms": "histograms", "tables": "texts and tables"},
         shown.media,
         id="run-media",
         inline=True,
@@ -133,3 +133,9 @@ def _group(label: str, control: Component) -> Component:
 def steps(index: gallery.Indexes, record: Live, shown: Shown) -> list[int]:
     """Those of the slider: where the run recorded media of the kind that is shown."""
     return gallery.steps(gallery.chosen(index(record), KINDS[shown.media]), record.axis)
+
+
+def nothing(entries: Sequence[gallery.Entry], media: str) -> str:
+    """Said where a run has none of the kind that is shown: that, and which others it has."""
+    others = [kind for kind, of in KINDS.items() if kind != media and gallery.chosen(entries, of)]
+    return f"This run has recorded no {media} yet" + (f", but {' and '.join(others)}." if others else ".")

@@ -266,6 +266,36 @@ def test_it_is_used_once_and_the_url_holds_the_view(root: Path, serve: Serve, pa
     until(lambda: query(page)["media"] == ["histograms"])
 
 
+def test_texts_and_tables_are_drawn_as_they_are(tmp_path: Path, serve: Serve, page: Page) -> None:
+    folder = write_run(tmp_path, group="lm", rows=evaluations(1.0, 2.0))
+    told: list[dict[str, Any]] = [
+        {"env_step": 10, "name": "samples", "columns": ["sample", "text"], "rows": [[0, "early"]]},
+        {"env_step": 20, "name": "samples", "columns": ["sample", "text"], "rows": [[0, NASTY], [1, "KING:\n  No."]]},
+        {"env_step": 20, "name": "episodes", "columns": ["return", "length"], "rows": [[0.25, 1234567]] * 201},
+        {"env_step": 20, "name": "broken", "columns": ["a", "b"], "rows": [[1]]},
+    ]  # fmt: skip
+    (folder / "media").mkdir()
+    lines = [json.dumps({"kind": "table", **entry}) + "\n" for entry in told]
+    (folder / "media" / "index.jsonl").write_text("".join(lines))
+    page.goto(serve(tmp_path) + "run?run=lm/0")
+    expect(page.locator("#run-gallery")).to_have_text("This run has recorded no pictures yet, but tables.")
+    page.get_by_label("texts and tables").check()
+    shown = page.locator("#run-gallery figure")
+    expect(shown).to_have_count(3)
+    expect(shown.nth(0)).to_have_text("broken is no table of rows and columns.")
+    expect(shown.nth(1).locator("figcaption")).to_have_text(
+        "episodes after 20 steps · the first 200 of 201 rows"
+    )
+    expect(shown.nth(1).get_by_role("row")).to_have_count(201)
+    expect(shown.nth(1).get_by_role("cell").nth(1)).to_have_text("1,234,567")
+    cells = shown.nth(2).get_by_role("cell")
+    assert cells.all_inner_texts() == ["0", NASTY, "1", "KING:\n  No."]
+    assert page.title() == "Run · lab"
+    page.get_by_role("slider").fill("0")
+    expect(page.locator("#run-gallery td .as-is")).to_have_text(["early"])
+    until(lambda: query(page) == {"run": ["lm/0"], "media": ["tables"], "at": ["10"]})
+
+
 def test_settings_are_held_against_another_runs(root: Path, serve: Serve, page: Page) -> None:
     page.goto(serve(root) + "run?run=ppo-group/0&other=dqn-group/0")
     table = page.locator("#run-settings")
