@@ -15,10 +15,11 @@ from core.early_stopping import Rule
 from core.errors import UserError
 from core.fitting import Fitting
 from core.machine import Machine, facts_of
+from core.noise import State
 from core.presets import preset_of
 from core.records import Record
 from core.sessions import Again, begun, check, resumable
-from core.task import Examples, Spec, Task, divided, module_of, rows_of
+from core.task import Examples, Keeping, Spec, Task, divided, module_of, rows_of
 from core.tracking import Group
 
 REPAYS = 20_000  # updates, over all seeds, from which compiling saves more seconds than it takes
@@ -95,6 +96,7 @@ def train(argv: Sequence[str], flags: Sequence[str]) -> tuple[int, Path]:
     images, count = examples.train[0].ndim > 2, len(options.seeds)
     facts = facts_of(machine, images=images, seeds=count, repays=options.steps * count >= REPAYS)
     fitting, options = build(algorithm, config, examples, options, facts)
+    facts |= fitting.task.facts() if isinstance(fitting.task, Keeping) else {}
     group = opened(
         "core", "examples_seen", examples.name, argv, settings, options, wandb, facts, examples.notes
     )
@@ -102,9 +104,10 @@ def train(argv: Sequence[str], flags: Sequence[str]) -> tuple[int, Path]:
 
 
 def build(
-    algorithm: str, config: Any, examples: Examples, options: Options, facts: Mapping[str, Any]
-) -> tuple[Fitting, Options]:
-    """What is trained, and the options with their steps counted."""
+    algorithm: str, config: Any, examples: Examples, options: Options, facts: Mapping[str, Any],
+    kept: State | None = None,
+) -> tuple[Fitting, Options]:  # fmt: skip
+    """What is trained, and the options with their steps counted; ``kept`` is of the checkpoint to go on from."""
     threads.use(facts["threads"])
     fold = options.fold or 1
     parts = divided(examples, options.validation, options.folds, fold)
@@ -113,7 +116,7 @@ def build(
         check(options)
     name = f"fold {fold} of {options.folds}" if options.folds else "net"
     how = {"device": facts["device"], "path": facts["path"], "compiled": bool(facts["compile"])}
-    spec = Spec(options.seeds, options.steps, name, **how)
+    spec = Spec(options.seeds, options.steps, name, **how, kept=kept)
     task: Task = module_of(algorithm).TASK(spec, config, parts)
     stream = f"data of {name}" if options.folds else "data"
     return Fitting(task, options.seeds, options.steps, options.monitor, options.rule, stream), options
@@ -135,7 +138,8 @@ def proceed(folder: Path, again: Again) -> int:
     options = replace(options, seeds=tuple(record.seed for record in runs))
     step, states = Group.restore(folder, options.seeds)
     examples = module_of(algorithm).load(config)
-    fitting, options = build(algorithm, config, examples, options, runs[0].run["facts"])
+    facts, kept = runs[0].run["facts"], states[0].get("task")
+    fitting, options = build(algorithm, config, examples, options, facts, kept)
     group = Group.reopen(
         folder,
         options.seeds,

@@ -14,7 +14,7 @@ from core.history import History
 from core.noise import Noise, State, States
 from core.order import Order
 from core.rows import Array, to_numpy
-from core.task import Batch, Task, Telling, rows_of
+from core.task import Batch, Keeping, Task, Telling, rows_of
 from core.tracking import Group
 from core.training import Check
 
@@ -187,8 +187,10 @@ class Fitting:
             "order": self.order,
             "noise": self.noise,
         }
+        kept = {"task": [self.task.kept()] * len(self.seeds)} if isinstance(self.task, Keeping) else {}
         return trees.states_of(
             parts,
+            **kept,
             history=[history.state_dict() for history in self.histories],
             stop=[stop.state_dict() for stop in self.stops] or [None] * len(self.seeds),
             updates=[self.updates] * len(self.seeds),

@@ -14,7 +14,7 @@ from core.draws import draws
 from core.errors import UserError, nearest
 from core.folds import Fold, hold_out, k_folds
 from core.gradients import Metrics, Params
-from core.noise import Noise
+from core.noise import Noise, State
 from core.replicas import Replicas
 from core.rows import Array
 from core.tracking import Group
@@ -98,6 +98,7 @@ class Spec:
     device: str = "cpu"
     path: Literal["loop", "vmap"] = "loop"
     compiled: bool = False
+    kept: State | None = None  # what the task had kept in the checkpoint that it goes on from; None: it begins
 
 
 class Task(Protocol):
@@ -141,6 +142,19 @@ class Telling(Protocol):
 
     def words(self, scores: Mapping[str, Array]) -> dict[str, Array]:
         """What the last scores mean, ``eval/*`` of the test set among them: by name, a word ``[seed]``."""
+        ...
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A task that is made of more than its settings and its rows: its checkpoints keep the rest, plain data."""
+
+    def kept(self) -> State:
+        """What is kept; it comes back as ``Spec.kept``."""
+        ...
+
+    def facts(self) -> dict[str, str]:
+        """What of it the record tells, in words."""
         ...
 
 
