@@ -24,6 +24,7 @@ class Idx:
 
     url: str
     sha256: dict[str, str]  # of the uncompressed files, so it holds for every mirror
+    classes: tuple[str, ...] = ()  # names of the labels, where they are more than digits
 
 
 IDX: dict[str, Idx] = {
@@ -44,6 +45,18 @@ IDX: dict[str, Idx] = {
             "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
             "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
         },
+        (
+            "t-shirt",
+            "trousers",
+            "pullover",
+            "dress",
+            "coat",
+            "sandal",
+            "shirt",
+            "sneaker",
+            "bag",
+            "ankle boot",
+        ),
     ),
 }
 
@@ -80,9 +93,8 @@ def idx(name: str, data_dir: str) -> Images:
     source = IDX[name]
     parts = [idx_file(name, data_dir, source, file) for file in source.sha256]
     train, train_labels, test, test_labels = parts
-    return Images(
-        name, train[:, None], test[:, None], train_labels.astype(np.int64), test_labels.astype(np.int64)
-    )
+    labels = (train_labels.astype(np.int64), test_labels.astype(np.int64))
+    return Images(name, train[:, None], test[:, None], *labels, classes=source.classes)
 
 
 def idx_file(name: str, data_dir: str, source: Idx, file: str) -> np.ndarray:

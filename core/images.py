@@ -1,7 +1,7 @@
 """Images as data: what a set of them is, and a person's own files: a folder of pictures, or arrays in .npy and .npz."""
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ class Images:
     train_labels: np.ndarray | None = None
     test_labels: np.ndarray | None = None
     notes: tuple[str, ...] = ()  # what was skipped or changed while reading, for the person to see
+    classes: tuple[str, ...] = ()  # names of the labels 0, 1, …, where they have names
 
 
 def read(path: Path, size: int, channels: int) -> Images:
@@ -182,7 +183,7 @@ def _folder(folder: Path, size: int, channels: int) -> Images:
             for part, content in found.items()
         }  # fmt: skip
     notes = (_skipped(folder, skipped, total),) if skipped else ()
-    return _divide(folder.name, pixels, labels, notes)
+    return replace(_divide(folder.name, pixels, labels, notes), classes=tuple(classes) if labels else ())
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Examples:
     validation: Rows | None = None  # where the data set has such a part of its own
     labels: NDArray[Any] | None = None  # of the rows of train: what every part should have alike
     columns: tuple[str, ...] = ()  # names of what a row has, where it has names
+    classes: tuple[str, ...] = ()  # names of the labels 0, 1, …, where they have names
     ordered: bool = False  # rows follow one another in time: the last are held out, folds are blocks
     notes: tuple[str, ...] = ()  # for the person to see
 
@@ -46,7 +47,8 @@ class Parts:
     train: Rows
     validation: Rows
     test: Rows
-    columns: tuple[str, ...] = ()  # as the examples'
+    classes: tuple[str, ...] = ()  # as the examples'
+    columns: tuple[str, ...] = ()  # likewise
 
 
 def divided(examples: Examples, share: float, folds: int = 0, fold: int = 1) -> Parts:
@@ -56,14 +58,14 @@ def divided(examples: Examples, share: float, folds: int = 0, fold: int = 1) -> 
     data set alone, on no seed: all seeds and all settings are compared on the same rows.
     """
     if not folds and examples.validation is not None:
-        return Parts(examples.train, examples.validation, examples.test, examples.columns)
+        return Parts(examples.train, examples.validation, examples.test, examples.classes, examples.columns)
     rows, labels = examples.train, examples.labels
     if examples.validation is not None:
         pairs = zip(examples.train, examples.validation, strict=True)
         rows, labels = tuple(np.concatenate(pair) for pair in pairs), None
     part = _part(len(rows[0]), share, folds, fold, examples, labels)
     train, held_out = (tuple(array[places] for array in rows) for places in part)
-    return Parts(train, held_out, examples.test, examples.columns)
+    return Parts(train, held_out, examples.test, examples.classes, examples.columns)
 
 
 def _part(
@@ -98,7 +100,9 @@ class Spec:
     device: str = "cpu"
     path: Literal["loop", "vmap"] = "loop"
     compiled: bool = False
-    kept: State | None = None  # what the task had kept in the checkpoint that it goes on from; None: it begins
+    kept: State | None = (
+        None  # what the task had kept in the checkpoint that it goes on from; None: it begins
+    )
 
 
 class Task(Protocol):
@@ -155,6 +159,17 @@ class Keeping(Protocol):
 
     def facts(self) -> dict[str, str]:
         """What of it the record tells, in words."""
+        ...
+
+
+@runtime_checkable
+class Sorting(Protocol):
+    """A task that says which of some classes a row is of; the last array of its rows is the right one."""
+
+    classes: tuple[str, ...]  # their names, in the order of their numbers
+
+    def guesses(self, batch: Batch) -> Tensor:
+        """The likeliest class of each of the rows ``[seed, n, …]``: ``[seed, n]``."""
         ...
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import TypeAlias
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -92,7 +93,7 @@ DEPTHS: dict[int, tuple[type[Block], tuple[int, ...]]] = {
     101: (Bottleneck, (3, 4, 23, 3)),
     152: (Bottleneck, (3, 8, 36, 3)),
 }
-CIFAR_DEPTHS = (20, 32, 44, 56)
+CIFAR_DEPTHS = (8, 20, 32, 44, 56)  # 8 is not in the paper, but of its rule
 
 
 class ResNet(ImageClassifier):
@@ -102,6 +103,8 @@ class ResNet(ImageClassifier):
         depth: layers with weights: a key of DEPTHS or one of CIFAR_DEPTHS.
         channels, classes, size: as ImageClassifier's.
         shortcut: A or B; None for what was published with this depth.
+        width: channels of the first stage; None for what was published: 16 in CIFAR's depths, 64 in the others.
+        stride: of the first convolution; None for what was published. With 2 a small net costs a quarter.
         zero_gamma: the last batch norm of each block starts at γ = 0: with an unchanged shape the block passes on
             what it gets (Goyal et al. 2017).
 
@@ -117,16 +120,19 @@ class ResNet(ImageClassifier):
         size: int | Side = 224,
         shortcut: str | None = None,
         zero_gamma: bool = False,
+        width: int | None = None,
+        stride: int | None = None,
     ) -> None:
         super().__init__(channels, classes, size)
         if depth not in (*DEPTHS, *CIFAR_DEPTHS):
             raise UserError(f"ResNet has {', '.join(map(str, (*DEPTHS, *CIFAR_DEPTHS)))} layers, not {depth}")
-        slim, wide = depth in CIFAR_DEPTHS, 16 if depth in CIFAR_DEPTHS else 64
+        slim = depth in CIFAR_DEPTHS
+        wide = width or (16 if slim else 64)
         kind, counts = (Block, ((depth - 2) // 6,) * 3) if slim else DEPTHS[depth]
         way = pick(SHORTCUTS, shortcut or ("A" if slim else "B"), "shortcut")
         small = slim or self.small
-        kernel, stride = (3, 1) if small else (7, 2)
-        first = nn.Conv2d(channels, wide, kernel, stride, kernel // 2, bias=False)
+        kernel, usual = (3, 1) if small else (7, 2)
+        first = nn.Conv2d(channels, wide, kernel, stride or usual, kernel // 2, bias=False)
         pool = [] if small else [nn.MaxPool2d(3, 2, 1)]
         self.stem = nn.Sequential(first, nn.BatchNorm2d(wide), nn.ReLU(), *pool)
         blocks: list[nn.Module] = []
@@ -144,5 +150,6 @@ class ResNet(ImageClassifier):
                 nn.init.zeros_(block.residue[-1].get_parameter("weight"))
 
     def logits(self, images: Tensor) -> Tensor:
-        scores: Tensor = self.out(pooled_to(self.blocks(self.stem(images)), (1, 1)))
+        stem = self.stem(images).contiguous(memory_format=torch.channels_last)  # a quarter faster on CPUs
+        scores: Tensor = self.out(pooled_to(self.blocks(stem), (1, 1)))
         return scores

@@ -44,10 +44,12 @@ COUNTS = {
     "densenet169": 14_149_480,
 }
 CIFAR_COUNTS = {  # 32 pixels, 10 classes
+    "resnet8": 75_290,
     "resnet20": 269_722,
     "resnet32": 464_154,
     "resnet44": 658_586,
     "resnet56": 853_018,
+    "resnet8-b": 78_042,
     "resnet20-b": 272_474,
     "resnet32-b": 466_906,
     "resnet44-b": 661_338,
