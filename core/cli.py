@@ -41,13 +41,16 @@ VERBS = {
         "eval RUN [options]",
         "evaluate what a run has learned",
         "run",
-        {"rl": "rl.evaluate:main", "generative": "generative.evaluate:main"},
+        {"rl": "rl.evaluate:main", "generative": "generative.evaluate:main", "core": "core.evaluate:main"},
     ),
     "sample": Verb(
         "sample RUN [options]",
         "draw from a generative model",
         "run",
         {"generative": "generative.evaluate:sample"},
+    ),
+    "solve": Verb(
+        "solve ENV [options]", "the exact optimum of a known model", "nothing", {"": "rl.solve:main"}
     ),
     "compare": Verb(
         "compare [RUN ...]", "who is better, as a table; or a gate", "nothing", {"": "core.compare:main"}

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from core.errors import UserError
+from rl.dynamic_programming import value_iteration
 from rl.known import SIDES, Grid, Known
-from rl.planning import value_iteration
 
 Values: TypeAlias = NDArray[np.float64]  # [state, action]
 Colour: TypeAlias = tuple[int, int, int]
@@ -68,16 +68,16 @@ class Drawing:
         if known is not None:
             self.over = (known.model.P.sum((1, 2)) == 0) & (known.model.R == 0).all(1)
             try:
-                self.best = known.model.backup(value_iteration(known.model, gamma, 1e-6)[0], gamma)
+                self.best = value_iteration(known.model, gamma, 1e-6).q
             except UserError:  # it does not settle at this γ: there is nothing to stand beside
                 self.best = None
 
-    def __call__(self, q: NDArray[np.float64]) -> NDArray[np.uint8]:
+    def __call__(self, q: NDArray[np.float64], title: str = "learnt") -> NDArray[np.uint8]:
         """``[seed, state, action]`` to pictures ``[seed, 1, 3, H, W]``, all in the same colours."""
         scale, drawn = self.scale(q), []
         best = None if self.best is None else self._panel("optimal", self.best, scale)
         for table in q:
-            panels = [self._panel("learnt", table, scale)] + ([] if best is None else [best])
+            panels = [self._panel(title, table, scale)] + ([] if best is None else [best])
             drawn.append(np.asarray(_page(panels, scale)))
         return np.stack(drawn).transpose(0, 3, 1, 2)[:, None]
 

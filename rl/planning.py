@@ -1,6 +1,6 @@
-"""Dynamic programming on a known model: exact values of policies, and the best there are.
+"""A known model, and exact values of policies on it; rl/dynamic_programming.py finds the best ones.
 
-Sutton & Barto 2018, chapter 4. Pure numpy; an ended episode is worth 0 ever after.
+Pure NumPy; an ended episode is worth 0 ever after.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-
-from core.errors import UserError
 
 Floats: TypeAlias = NDArray[np.float64]
 Policy: TypeAlias = NDArray[Any]
@@ -86,40 +84,7 @@ def _reached(P: Floats, begin: NDArray[np.bool_]) -> NDArray[np.bool_]:
         found = wider
 
 
-def value_iteration(
-    model: Model, gamma: float, tolerance: float = 1e-12, sweeps: int = 1_000_000
-) -> tuple[Floats, NDArray[np.int64]]:
-    """Optimal value ``[S]`` and a greedy policy ``[S]``; of equally good actions it takes the first.
-
-    At γ = 1 it takes the one that ends soonest: there an action that only waits looks as good as the way out.
-
-    Raises:
-        UserError: it does not settle, as at γ = 1 where some policy is paid for ever.
-    """
-    value = np.zeros(model.states)
-    for _ in range(sweeps):
-        q = model.backup(value, gamma)
-        change, value = np.abs(q.max(1) - value).max(), q.max(1)
-        if change <= tolerance * max(1.0, np.abs(value).max()):
-            return value, _greedy(model, q, gamma)
-        if not np.isfinite(change):
-            break
-    raise UserError(f"value iteration does not settle at gamma {gamma}; choose a gamma below 1 or a horizon")
-
-
-def _greedy(model: Model, q: Floats, gamma: float) -> NDArray[np.int64]:
-    best = q.max(1, keepdims=True)
-    good = q >= best - 1e-8 * np.maximum(1.0, np.abs(best))
-    if gamma < 1:
-        return np.asarray(good.argmax(1))
-    ends = Model(model.P, 1 - model.P.sum(2), model.start)
-    soon = np.zeros(model.states)  # discounted chance of ending, by good actions alone
-    for _ in range(2_000):  # 0.99 to this power is nothing
-        soon = np.where(good, ends.backup(soon, 0.99), -1.0).max(1)
-    return np.asarray(np.where(good, ends.backup(soon, 0.99), -1.0).argmax(1))
-
-
-def _under(model: Model, policy: Policy) -> tuple[Floats, Floats]:
+def under(model: Model, policy: Policy) -> tuple[Floats, Floats]:
     """Transitions ``[S, S]`` and rewards ``[S]`` when the policy acts."""
     if policy.ndim == 1:
         rows = np.arange(model.states)
@@ -133,7 +98,7 @@ def policy_value(model: Model, policy: Policy, gamma: float) -> Floats:
     At γ = 1 a policy that goes round for ever is worth 0 where that costs nothing, and else ±∞ where it may
     happen (NaN where gains and losses alternate).
     """
-    transition, reward = _under(model, policy)
+    transition, reward = under(model, policy)
     value = np.zeros(model.states)
     around = np.zeros(model.states, dtype=bool)
     if gamma == 1.0:
@@ -158,16 +123,8 @@ def _forever(transition: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
 
 def finite_horizon_value(model: Model, policy: Policy, horizon: int) -> Floats:
     """Expected undiscounted return ``[S]`` of a stationary policy that is stopped after ``horizon`` steps."""
-    transition, reward = _under(model, policy)
+    transition, reward = under(model, policy)
     value = np.zeros(model.states)
     for _ in range(horizon):
         value = reward + transition @ value
-    return value
-
-
-def finite_horizon_optimum(model: Model, horizon: int) -> Floats:
-    """The best expected undiscounted return ``[S]`` within ``horizon`` steps, knowing the time."""
-    value = np.zeros(model.states)
-    for _ in range(horizon):
-        value = model.backup(value, 1.0).max(1)
     return value

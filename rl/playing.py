@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from core.noise import Chance
 from rl.agent import Array, Policy, Tabular
+from rl.dynamic_programming import finite_horizon, value_iteration
 from rl.environments import Envs
-from rl.planning import finite_horizon_optimum, finite_horizon_value, value_iteration
+from rl.planning import finite_horizon_value
 
 Scores: TypeAlias = dict[str, NDArray[Any]]  # name to [seed]; eval/returns and episodes/* to [seed, episode]
 
@@ -190,9 +191,9 @@ def exact(policy: Tabular, envs: Envs, max_steps: int) -> Scores:
     model, limit, tables = envs.model, envs.time_limit, policy.greedy_table()
     assert model is not None
     if limit is None:
-        best = model.from_start(value_iteration(model, 1.0)[0])
+        best = model.from_start(value_iteration(model, 1.0).value)
     else:
-        best = model.from_start(finite_horizon_optimum(model, limit))
+        best = model.from_start(finite_horizon(model, 1.0, limit).value)
     values = [model.from_start(finite_horizon_value(model, table, limit or max_steps)) for table in tables]
     reached = np.array(values, np.float64)
     return {"eval/return": reached, "eval/regret": best - reached}

@@ -57,6 +57,7 @@ LAYERS = {
             "importing/*",
             "benchmark",
             "network_cells",
+            "evaluate",
             "demo",
             "making",
             "suites",
@@ -64,13 +65,14 @@ LAYERS = {
         },  # doors
     ],
     "rl": [
-        {"agent", "losses", "returns", "exploration", "planning"},
+        {"agent", "losses", "returns", "exploration", "planning", "dynamic_programming"},
         {"replay", "rollout", "environments", "spaces", "worlds"},
         {"agents/*"},
         {"loop", "recipes", "simulation"},
         {
             "train",
             "evaluate",
+            "solve",
             "benchmark",
             "audit",
             "baselines",

@@ -8,14 +8,8 @@ import pytest
 
 from core.measures import BARS
 from core.references import ATARI, BEST, EXACT, MUJOCO, PLAYED, REFERENCES, SOLVED, normalised, reference
-from rl.planning import (
-    Model,
-    finite_horizon_optimum,
-    finite_horizon_value,
-    model_of,
-    policy_value,
-    value_iteration,
-)
+from rl.dynamic_programming import finite_horizon, value_iteration
+from rl.planning import Model, finite_horizon_value, model_of, policy_value
 from tests.core.random_policies import mean_return
 
 TABLES = {"FrozenLake-v1": 100, "FrozenLake8x8-v1": 200, "Taxi-v4": 200}  # and their time limits
@@ -42,13 +36,13 @@ def test_exact_references_are_exact(task: str) -> None:
     assert known.low == pytest.approx(
         model.start @ finite_horizon_value(model, by_chance(model), limit), rel=1e-4
     )
-    assert known.high == pytest.approx(model.start @ finite_horizon_optimum(model, limit), rel=1e-4)
+    assert known.high == pytest.approx(model.start @ finite_horizon(model, 1.0, limit).value, rel=1e-4)
 
 
 def test_random_walks_at_the_cliff_say_nothing() -> None:
     model, limit = table_of("CliffWalking-v1")
     assert limit is None
-    assert REFERENCES["CliffWalking-v1"].high == pytest.approx(model.start @ value_iteration(model, 1.0)[0])
+    assert REFERENCES["CliffWalking-v1"].high == pytest.approx(model.start @ value_iteration(model, 1.0).value)
     assert model.start @ policy_value(model, by_chance(model), 1.0) == pytest.approx(-65_375, abs=0.5)
 
 

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from rl.drawing import FLAT, MARGIN, TITLE, Drawing, Scale
+from rl.dynamic_programming import value_iteration
 from rl.environments import Envs
 from rl.known import SIDES, Known
-from rl.planning import value_iteration
 from rl.task import Task
 from tests.core.recorded import lines
 from tests.killing import finished, told
@@ -84,7 +84,7 @@ def test_holes_goals_and_the_cliff_are_flat() -> None:
 
 def test_beside_it_stands_the_best_there_is() -> None:
     lake = known("FrozenLake-v1")
-    best = lake.model.backup(value_iteration(lake.model, 0.99)[0], 0.99)
+    best = value_iteration(lake.model, 0.99).q
     picture = Drawing(lake, 0.99)(best[None])[0, 0]
     wide = 4 * 104
     learnt = picture[:, MARGIN + TITLE : MARGIN + TITLE + wide, MARGIN : MARGIN + wide]

@@ -16,8 +16,9 @@ from core.errors import UserError
 from core.noise import Chance
 from core.run_folder import load as load_checkpoint
 from rl.agent import Array, Memory
+from rl.dynamic_programming import finite_horizon
 from rl.evaluate import Player, assess, load
-from rl.planning import finite_horizon_optimum, finite_horizon_value, model_of
+from rl.planning import finite_horizon_value, model_of
 from rl.playing import play
 from rl.rows import Origin
 from tests.killing import different
@@ -162,7 +163,7 @@ def test_a_table_on_a_known_model_has_its_exact_value(capsys: pytest.CaptureFixt
     for line, seed in zip(shown[2:4], ("0", "1"), strict=True):
         table = load(f"lake/{seed}").agent.greedy_table()[0]  # type: ignore[attr-defined]
         value = model.from_start(finite_horizon_value(model, table, 100))
-        best = model.from_start(finite_horizon_optimum(model, 100))
+        best = model.from_start(finite_horizon(model, 1.0, 100).value)
         exactly, regret = map(float, line.split()[-2:])
         assert exactly == pytest.approx(value, abs=1e-3)
         assert regret == pytest.approx(best - value, abs=1e-3)
