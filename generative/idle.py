@@ -5,6 +5,7 @@ from core.idle import Idle, idle
 from generative.adversarial import SMALL
 from generative.build import kind_of
 from generative.files import Dataset, Images
+from generative.pairs import KNOWN
 from generative.points import MIXTURES
 
 _KINDS = ("plain", "denoising", "sparse", "contractive")
@@ -29,11 +30,13 @@ IDLE: Idle = {
     "sparsity": [{"kind": [kind for kind in _KINDS if kind != "sparse"]}],
     "contraction": [{"kind": [kind for kind in _KINDS if kind != "contractive"]}],
     "binarise": [{"the data are": ["points"]}, {"data": ["binarized-mnist"]}],
-    "data_dir": [{"data": ["digits", "swiss-roll", "sentences", "dates", "addition", *MIXTURES]}],
+    "data_dir": [{"data": ["digits", "swiss-roll", "sentences", *KNOWN, *MIXTURES]}],
     "lines": [{"the data are": ["points", "small images", "images", "pairs"]}],
     "heads": [{"net": ["lstm", "gru"]}],
-    "attention": [{"net": ["transformer"]}],
-    "reverse": [{"net": ["transformer"]}],
+    "layers": [{"net": ["lstm", "gru"], "the data are": ["pairs"]}],  # of a translator: one on each side
+    "dropout": [{"net": ["lstm", "gru"]}],
+    "attention": [{"net": ["transformer", "gpt"]}],
+    "reverse": [{"net": ["transformer", "gpt"]}],
 }
 
 

@@ -1,8 +1,12 @@
-"""Pairs of texts, one to be made of the other: written dates, sums, or one's own; as rows of tokens."""
+"""Pairs of texts, one to be made of the other: dates, sums, sorting, reversal, or one's own; as rows of tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
+from functools import partial
+from itertools import product
 from pathlib import Path
+from string import ascii_lowercase
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -17,6 +21,9 @@ PADDING, BEGIN, END = 0, 1, 2  # tokens that are no characters
 FIRST = 3  # the first character's
 LONGEST = 200  # characters on either side
 DRAWN, APART = 20_000, 2_000  # generated pairs to train on, and held out
+
+Drawn: TypeAlias = tuple[list[str], list[str], int]
+"""Sources, their targets, and how many of them, from the first, are to train on."""
 
 FIRST_DAY, DAYS = date(1950, 1, 1), 36_524  # up to the end of 2049
 MONTHS = [
@@ -47,7 +54,7 @@ FORMATS = (
     "{MONTH} {dd} {y}",
     "{y}, {month} {d}",
 )
-NUMBERS = 1_000  # summands are below
+SHORTEST_WORD, LONGEST_WORD = 5, 15  # letters of a text to be reversed
 
 
 def written(day: date, form: str) -> str:
@@ -59,8 +66,8 @@ def written(day: date, form: str) -> str:
     )  # fmt: skip
 
 
-def dates() -> tuple[list[str], list[str], int]:
-    """(written, ISO, how many to train on): every day stands there once, so that those held out are never seen."""
+def dates() -> Drawn:
+    """Written, ISO: every day stands there once, so that those held out are never seen."""
     noise = Noise((0,), "dates")
     days = noise.permutation(DAYS)[0, : DRAWN + APART].tolist()
     forms = noise.integers(len(FORMATS), len(days))[0].tolist()
@@ -69,18 +76,55 @@ def dates() -> tuple[list[str], list[str], int]:
     return sources, [day.isoformat() for day in every], DRAWN
 
 
-def addition() -> tuple[list[str], list[str], int]:
-    """(sum, its value, how many to train on): two numbers stand there once, in one order of the two."""
-    noise = Noise((0,), "addition")
-    count = NUMBERS * (NUMBERS + 1) // 2
-    places, turned = noise.permutation(count)[0, : DRAWN + APART].numpy(), noise.integers(2, DRAWN + APART)[0]
-    larger, smaller = (part[places] for part in np.tril_indices(NUMBERS))
-    sums = zip(larger.tolist(), smaller.tolist(), turned.tolist(), strict=True)
-    found = [(b, a) if turn else (a, b) for a, b, turn in sums]
-    return [f"{a}+{b}" for a, b in found], [str(a + b) for a, b in found], DRAWN
+def sums(stream: str, numbers: int, drawn: int, apart: int) -> Drawn:
+    """Sum, its value: two numbers below `numbers` stand there once, in one order of the two."""
+    noise = Noise((0,), stream)
+    count = numbers * (numbers + 1) // 2
+    places, turned = noise.permutation(count)[0, : drawn + apart].numpy(), noise.integers(2, drawn + apart)[0]
+    larger, smaller = (part[places] for part in np.tril_indices(numbers))
+    every = zip(larger.tolist(), smaller.tolist(), turned.tolist(), strict=True)
+    found = [(b, a) if turn else (a, b) for a, b, turn in every]
+    return [f"{a}+{b}" for a, b in found], [str(a + b) for a, b in found], drawn
 
 
-KNOWN = {"dates": dates, "addition": addition}
+def reversal() -> Drawn:
+    """Letters, the same from the last to the first; every text stands there once."""
+    noise = Noise((0,), "reversal")
+    count = DRAWN + APART + 100  # some of the short ones are drawn twice
+    lengths = SHORTEST_WORD + noise.integers(LONGEST_WORD - SHORTEST_WORD + 1, count)[0]
+    letters = noise.integers(len(ascii_lowercase), count, LONGEST_WORD)[0].tolist()
+    rows = zip(letters, lengths.tolist(), strict=True)
+    sources = _once("".join(ascii_lowercase[k] for k in row[:length]) for row, length in rows)
+    return sources, [source[::-1] for source in sources], DRAWN
+
+
+def sorting() -> Drawn:
+    """Six digits of three values, the same in order: all 729 there are, a quarter held out (minGPT's demo)."""
+    every = ["".join(digits) for digits in product("012", repeat=6)]
+    sources = [every[k] for k in Noise((0,), "sort").permutation(len(every))[0].tolist()]
+    return sources, ["".join(sorted(source)) for source in sources], len(every) - len(every) // 4
+
+
+def sorting_ten() -> Drawn:
+    """Ten digits of ten values, the same in order; every text stands there once."""
+    digits = Noise((0,), "sort-10").integers(10, DRAWN + APART + 100, 10)[0].tolist()
+    sources = _once("".join(map(str, row)) for row in digits)
+    return sources, ["".join(sorted(source)) for source in sources], DRAWN
+
+
+def _once(texts: Iterable[str]) -> list[str]:
+    """The first texts that differ from all before, as many as are trained on and held out."""
+    return list(dict.fromkeys(texts))[: DRAWN + APART]
+
+
+KNOWN: dict[str, Callable[[], Drawn]] = {
+    "dates": dates,
+    "addition": partial(sums, "addition", 1_000, DRAWN, APART),
+    "addition-2": partial(sums, "addition-2", 100, 4_500, 500),  # Keras' 5,000 of the 5,050 there are
+    "sort": sorting,
+    "sort-10": sorting_ten,
+    "reversal": reversal,
+}
 
 
 def load(name: str) -> Pairs:

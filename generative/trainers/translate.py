@@ -1,23 +1,23 @@
-"""Translation: one text of another, by recurrent encoder and decoder, plain or with attention, or a Transformer."""
+"""Translation: one text of another, by a recurrent encoder and decoder, a Transformer, or a GPT that goes on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from core import trees
 from core.errors import UserError
 from core.gradients import Params
-from core.networks.language import Translator
-from core.networks.seq2seq import Seq2Seq, delayed
-from core.networks.transformer import Form
+from core.networks.recurrent import CELLS
+from core.networks.seq2seq import delayed
 from core.noise import Noise, States
 from core.optimisers import Adam
 from core.replicas import Replicas
 from core.schedules import schedule
+from generative.answering import Answering, build
 from generative.pairs import BEGIN, FIRST, PADDING
 from generative.trainer import Binarise, Metrics, Spec
 
@@ -29,11 +29,12 @@ DATA = "addition"
 class Config:
     """Settings of the translator."""
 
-    net: Literal["gru", "lstm", "transformer"] = "gru"  # what reads and writes
+    net: Literal["gru", "lstm", "transformer", "gpt"] = "gru"  # what reads and writes; gpt: a decoder alone
     attention: Literal["none", "additive", "dot"] = "additive"  # plain; Bahdanau's; Luong's with products
     reverse: bool = False  # read the source from its end
-    layers: int = 2  # of each side of a Transformer
+    layers: int = 2  # of each side of a Transformer, or of a GPT
     heads: int = 4  # parts of its attention
+    dropout: float = 0.0  # share of its features dropped while it learns
     width: int = 128  # features of a character, and units of a cell
     batch: int = 64  # pairs per update
     lr: float = 2e-3  # AdamW's step size at the start
@@ -49,44 +50,17 @@ class Config:
         for name in ("lr_end", "decay"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more")
-        if self.net == "transformer" and (self.width % self.heads or self.width % 2):
-            raise UserError(f"--width {self.width} must be even and divide into --heads {self.heads}")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"--dropout is {self.dropout}; it must be at least 0 and less than 1")
+        if self.net in ("transformer", "gpt") and self.width % self.heads:
+            raise UserError(f"--width {self.width} does not divide into --heads {self.heads}")
+        if self.net == "transformer" and self.width % 2:
+            raise UserError(f"--width {self.width} is odd; places are told by sines and cosines in pairs")
 
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "lab": {"dates": {"steps": 1_500}, "addition": {"steps": 8_000}},
 }
-KINDS: dict[str, tuple[str, str | None]] = {
-    "none": ("none", None), "additive": ("bahdanau", "additive"), "dot": ("luong", "dot")
-}  # fmt: skip
-
-
-class Answering(nn.Module):
-    """A network that learns from pairs, and answers by itself."""
-
-    def __init__(self, net: Seq2Seq | Translator) -> None:
-        super().__init__()
-        self.net, self.stacks = net, net.stacks
-
-    def forward(self, source: Tensor, given: Tensor) -> Tensor:
-        """Source [..., S], the target delayed by one [..., T] → scores of each one's next [..., T, V]."""
-        scores: Tensor = self.net(source, given, source != PADDING)
-        return scores
-
-    def answer(self, source: Tensor, room: Tensor) -> Tensor:
-        """The likeliest character after the other, given those before it: as many [..., T] as there is room for."""
-        state = self.net.begin(source, source != PADDING)
-        token, found = torch.full_like(source[..., 0], BEGIN), []
-        for _ in range(room.shape[-1]):
-            scores, state = self.net.step(token, state)
-            token = scores.argmax(-1)
-            found.append(token)
-        return torch.stack(found, -1)
-
-    def alignment(self, source: Tensor, given: Tensor) -> Tensor:
-        """How much of each place of the source [..., S] every step of the decoder read: [..., T, S]."""
-        assert isinstance(self.net, Seq2Seq)
-        return self.net.look(given, self.net.begin(source, source != PADDING))[2]
 
 
 class Translate:
@@ -96,7 +70,7 @@ class Translate:
         self.spec, self.config, self.batch = spec, config, config.batch
         self.binarise: Binarise = "none"
         self.shown, self.selected, self.judged = "train/loss", "eval/exact", 0
-        self.aligns = config.net != "transformer" and config.attention != "none"
+        self.aligns = config.net in CELLS and config.attention != "none"
         self.net = Replicas(
             self.build,
             spec.seeds,
@@ -113,15 +87,7 @@ class Translate:
 
     def build(self) -> Answering:
         """The network that the settings name."""
-        config, size = self.config, self.spec.tokens + FIRST
-        if config.net == "transformer":
-            form = Form(config.width, config.heads, 4 * config.width, config.layers)
-            return Answering(Translator(size, size, form))
-        kind, score = KINDS[config.attention]
-        made = Seq2Seq(
-            size, size, config.width, cell=config.net, attention=kind, score=score, reverse=config.reverse
-        )
-        return Answering(made)
+        return build(self.config, self.spec.tokens + FIRST, self.spec.shape[0])
 
     def parted(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Rows [..., S + T] as source [..., S] and target [..., T]."""

@@ -13,7 +13,7 @@ from core.cli import main
 from generative import train
 from generative.build import module_of, trainer_of
 from generative.data import LOADERS
-from generative.files import Dataset, Images, Points
+from generative.files import Dataset, Images, Pairs, Points, Text
 from generative.idle import IDLE, unused
 
 OWN = [name for name, found in algorithms().items() if found.suite == "generative"]
@@ -23,6 +23,10 @@ FACTS = {"device": "cpu", "path": "loop", "compile": False}
 def data(kind: str) -> Dataset:
     if kind == "points":
         return Points("points", *[np.zeros((4, 2), np.float32)] * 3, 0.1)
+    if kind == "pairs":
+        return Pairs("pairs", *[np.zeros((4, 2), np.int64)] * 2, "a", 1)
+    if kind == "text":
+        return Text("text", *[np.zeros(4, np.int64)] * 2, "a")
     side = 8 if kind == "small" else 16
     pixels = (np.arange(4 * side * side) % 251).astype(np.uint8).reshape(4, 1, side, side)
     return Images(kind, pixels, pixels)
@@ -60,6 +64,14 @@ def test_every_row_names_options_that_there_are() -> None:
         ("gan", "--width 8", "large", ""),
         ("gan", "--hidden 8", "large", "--hidden has no effect while --net is auto and the data are images"),
         ("gan", "--hidden 8", "points", ""),
+        ("translate", "--dropout 0.1", "pairs", "--dropout has no effect while --net is gru"),
+        ("translate", "--dropout 0.1 --net gpt", "pairs", ""),
+        ("translate", "--layers 2", "pairs", "--layers has no effect while --net is gru and the data are pairs"),
+        ("translate", "--heads 2 --net lstm", "pairs", "--heads has no effect while --net is lstm"),
+        ("translate", "--attention dot --net gpt", "pairs", "--attention has no effect while --net is gpt"),
+        ("translate", "--reverse --net transformer", "pairs", "--reverse has no effect while --net is transformer"),
+        ("translate", "--data-dir /tmp --data sort", "pairs", "--data-dir has no effect while --data is sort"),
+        ("lm", "--layers 2 --net lstm", "text", ""),
         ("vae", "--data-dir /tmp", "small", "--data-dir has no effect while --data is digits"),
     ],
 )  # fmt: skip

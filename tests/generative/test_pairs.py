@@ -53,17 +53,52 @@ def test_days_held_out_are_never_trained_on() -> None:
     assert max(train | test) <= "2049-12-31"
 
 
-def test_sums_held_out_are_never_trained_on_in_either_order() -> None:
-    found = known("addition")
+@pytest.mark.parametrize(
+    ("name", "below", "drawn", "apart"),
+    [("addition", 1_000, pairs.DRAWN, pairs.APART), ("addition-2", 100, 4_500, 500)],
+)
+def test_sums_held_out_are_never_trained_on_in_either_order(
+    name: str, below: int, drawn: int, apart: int
+) -> None:
+    found = known(name)
     parts = []
     for part in (found.train, found.test):
         every = told(found, part)
         assert all(eval(source) == int(target) for source, target in every[:500])
+        assert max(int(number) for source, _ in every for number in source.split("+")) < below
         parts.append({frozenset(source.split("+")) for source, _ in every})
         turned = sum(int(a) < int(b) for a, b in (source.split("+") for source, _ in every))
-        assert 0.45 < turned / len(every) < 0.55
-    assert (len(parts[0]), len(parts[1])) == (pairs.DRAWN, pairs.APART)
+        assert 0.43 < turned / len(every) < 0.57
+    assert (len(parts[0]), len(parts[1])) == (drawn, apart)
     assert not parts[0] & parts[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn", "apart", "characters", "lengths"),
+    [
+        ("sort", 547, 182, "012", {6}),
+        ("sort-10", pairs.DRAWN, pairs.APART, "0123456789", {10}),
+        ("reversal", pairs.DRAWN, pairs.APART, "abcdefghijklmnopqrstuvwxyz", set(range(5, 16))),
+    ],
+)
+def test_texts_to_be_sorted_or_reversed_stand_there_once(
+    name: str, drawn: int, apart: int, characters: str, lengths: set[int]
+) -> None:
+    found = known(name)
+    every = [told(found, part) for part in (found.train, found.test)]
+    sources = [{source for source, _ in part} for part in every]
+    assert [len(part) for part in every] == [len(part) for part in sources] == [drawn, apart]
+    assert not sources[0] & sources[1]
+    assert found.characters == characters
+    assert {len(source) for source in sources[0] | sources[1]} == lengths
+    for part in every:
+        for source, target in part[:200]:
+            assert target == (source[::-1] if name == "reversal" else "".join(sorted(source)))
+
+
+def test_every_draw_is_the_same() -> None:
+    for name, drawn in pairs.KNOWN.items():
+        assert drawn() == drawn(), name
 
 
 def test_own_pairs_are_held_out_by_their_sources(tmp_path: Path) -> None:

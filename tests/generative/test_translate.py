@@ -13,6 +13,7 @@ from core.errors import UserError
 from core.measures import higher_is_better
 from generative import pairs
 from generative.aligned import CELL, draw
+from generative.answering import build
 from generative.build import batches_of, trainer_of
 from generative.files import Pairs
 from generative.trainer import evaluation_noise
@@ -34,10 +35,15 @@ def copies() -> Pairs:
 COPIES = copies()
 
 
-def trained(steps: int, **changes: Any) -> translate.Translate:
+def fresh(steps: int, **changes: Any) -> translate.Translate:
     facts = {"device": "cpu", "path": "loop", "compile": False}
     model = trainer_of("translate", replace(SMALL, **changes), COPIES, (0,), steps, facts)
     assert isinstance(model, translate.Translate)
+    return model
+
+
+def trained(steps: int, **changes: Any) -> translate.Translate:
+    model = fresh(steps, **changes)
     batches = batches_of(model, COPIES, (0,), "cpu")
     for _ in range(steps):
         model.step(batches.next())
@@ -51,15 +57,20 @@ def scores(model: translate.Translate, rows: torch.Tensor) -> dict[str, float]:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"attention": "additive"}, {"attention": "dot", "net": "lstm"}, {"net": "transformer", "lr": 3e-3}],
-    ids=["additive", "dot", "transformer"],
+    [
+        {"attention": "additive"},
+        {"attention": "dot", "net": "lstm"},
+        {"net": "transformer", "lr": 3e-3},
+        {"net": "gpt", "lr": 3e-3, "layers": 2},
+    ],
+    ids=["additive", "dot", "transformer", "gpt"],
 )
 def test_it_learns_to_say_again_what_it_never_read(changes: dict[str, Any]) -> None:
     model = trained(400, **changes)
     test = torch.from_numpy(COPIES.test)
     assert scores(model, test)["eval/exact"] > 0.9
     weights = model.alignment(test)
-    if changes.get("net") == "transformer":
+    if changes.get("net") in ("transformer", "gpt"):
         assert weights is None
         return
     assert weights is not None
@@ -98,11 +109,71 @@ def test_an_alignment_is_drawn_dark_where_it_read_and_white_behind_the_ends() ->
 
 
 @pytest.mark.parametrize(
-    "changes", [{"width": 0}, {"decay": -1.0}, {"net": "transformer", "heads": 5}, {"batch": 0}]
+    ("changes", "line"),
+    [
+        ({"width": 0}, "--width is 0; it must be more than 0"),
+        ({"batch": 0}, "--batch is 0; it must be more than 0"),
+        ({"decay": -1.0}, "--decay is -1.0; it must be 0 or more"),
+        ({"dropout": 1.0}, "--dropout is 1.0; it must be at least 0 and less than 1"),
+        ({"net": "transformer", "heads": 5}, "--width 32 does not divide into --heads 5"),
+        ({"net": "gpt", "heads": 3}, "--width 32 does not divide into --heads 3"),
+        ({"net": "transformer", "width": 33, "heads": 3}, "--width 33 is odd"),
+    ],
 )
-def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(UserError):
+def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any], line: str) -> None:
+    with pytest.raises(UserError, match=f"^{line}") as caught:
         replace(SMALL, **changes)
+    assert "\n" not in str(caught.value)
+
+
+def size(**changes: Any) -> int:
+    settings = replace(translate.Config(), **changes)
+    return sum(weights.numel() for weights in build(settings, 54, 40).parameters())
+
+
+def test_networks_that_are_set_side_by_side_have_about_as_many_weights() -> None:
+    with_attention, plain = size(), size(attention="none", width=160)
+    assert abs(plain / with_attention - 1) < 0.01
+
+
+def test_the_gpt_of_the_sorting_demo_has_its_size() -> None:
+    """minGPT's gpt-nano, 0.09 M, with three tokens and two places more than its 3 digits and 11 places."""
+    nano = replace(translate.Config(), net="gpt", layers=3, heads=3, width=48)
+    layer = 12 * 48**2 + 13 * 48  # weights of attention and the two maps; biases and norms
+    size_by_hand = 3 * layer + 2 * 48 + 13 * 48 + 2 * 6 * 48 + 6
+    assert sum(weights.numel() for weights in build(nano, 6, 13).parameters()) == size_by_hand
+
+
+@pytest.mark.parametrize("net", ["gru", "transformer", "gpt"])
+def test_step_by_step_it_scores_as_it_does_the_whole(net: str) -> None:
+    torch.manual_seed(0)
+    made = build(replace(SMALL, net=net), 8, 9).eval()
+    source, given = torch.randint(3, 8, (2, 5)), torch.randint(3, 8, (2, 4))
+    source[0, 3:] = pairs.PADDING
+    state, found = made.net.begin(source, source != pairs.PADDING), []
+    for token in given.unbind(-1):
+        scores, state = made.net.step(token, state)
+        found.append(scores)
+    torch.testing.assert_close(torch.stack(found, -2), made(source, given))
+
+
+def test_a_gpt_is_asked_for_the_target_alone() -> None:
+    made = build(replace(SMALL, net="gpt"), 8, 9)
+    source, given = torch.randint(3, 8, (2, 5)), torch.randint(3, 8, (2, 4))
+    assert made(source, given).shape == (2, 4, 8)
+    later = given.clone()
+    later[:, 2:] = 3
+    torch.testing.assert_close(made(source, later)[:, :2], made(source, given)[:, :2])
+
+
+@pytest.mark.parametrize("net", ["transformer", "gpt"])
+def test_dropout_drops_while_it_learns_and_not_while_it_answers(net: str) -> None:
+    rows = torch.from_numpy(COPIES.train[None, :32])
+    losses = [float(fresh(9, net=net, dropout=share).step(rows)["train/loss"]) for share in (0.0, 0.5, 0.5)]
+    assert losses[1] == losses[2] != losses[0]
+    still, dropped = (fresh(9, net=net, dropout=share) for share in (0.0, 0.5))
+    test = torch.from_numpy(COPIES.test)
+    assert scores(still, test) == scores(dropped, test)
 
 
 def test_from_training_to_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
