@@ -32,7 +32,7 @@ def directional(u: Callable[[Point], float], at: ArrayLike, along: ArrayLike) ->
     point, line = np.asarray(at, float), np.asarray(along, float)
     length = float(np.linalg.norm(line))
     if line.shape != point.shape or length == 0:
-        raise ValueError(f"expected a direction of shape {point.shape} other than zero, got {along}")
+        raise ValueError(f"expected a direction of shape {point.shape} other than zero, got {line.tolist()}")
     return derivative(lambda t: u(point + t * line / length), 0.0)
 
 

@@ -1,11 +1,17 @@
 """Folds and hold-outs: disjoint, covering, alike in labels; what is fitted is fitted inside."""
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from core.draws import draws
 from core.errors import UserError
 from core.folds import Fold, fitted_inside, hold_out, k_folds, standardised
+
+Rows: TypeAlias = NDArray[Any]
 
 
 @pytest.mark.parametrize(("rows", "count"), [(12, 4), (14, 4), (7, 7), (5, 2)])
@@ -60,3 +66,31 @@ def test_what_is_fitted_sees_the_rows_that_are_trained_on_alone() -> None:
     assert held_out.tolist() == [[99]]
     constant, _ = fitted_inside(Fold(np.array([0, 1]), np.array([2])), np.ones((3, 1)), standardised)
     assert constant.tolist() == [[0], [0]]
+
+
+def nearest_mean(train: Rows, held_out: Rows) -> float:
+    """Share of held-out rows nearer to their own class's mean; labels stand in the last column."""
+    means = np.array([train[train[:, -1] == label, :-1].mean(0) for label in (0, 1)])
+    apart = ((held_out[:, None, :-1] - means) ** 2).sum(-1)
+    return float((apart.argmin(1) == held_out[:, -1]).mean())
+
+
+def chosen(train: Rows) -> Callable[[Rows], Rows]:
+    """The 10 columns that tell the labels of these rows apart best, and the labels."""
+    label = train[:, -1] - train[:, -1].mean()
+    best = np.abs(label @ (train[:, :-1] - train[:, :-1].mean(0))).argsort()[-10:]
+    return lambda rows: rows[:, [*best, -1]]
+
+
+def test_noise_is_told_apart_by_chance_alone_unless_what_is_fitted_saw_the_held_out_rows() -> None:
+    """Hastie et al. 2009, section 7.10.2: choosing columns beforehand makes something of nothing."""
+    chance = draws("noise")
+    inside, outside = [], []
+    for _ in range(8):
+        rows = np.column_stack([chance.standard_normal((48, 2000)), np.arange(48) % 2])
+        before = chosen(rows)(rows)
+        for fold in k_folds(48, 4, chance, np.arange(48) % 2):
+            inside.append(nearest_mean(*fitted_inside(fold, rows, chosen)))
+            outside.append(nearest_mean(before[fold.train], before[fold.held_out]))
+    assert np.mean(inside) == pytest.approx(0.5, abs=0.08)  # 384 guesses: 0.5 ± 3 · 0.026
+    assert np.mean(outside) > 0.8

@@ -94,6 +94,27 @@ def test_cross_entropy_is_entropy_plus_divergence_which_is_not_symmetric() -> No
     assert losses.kl(q[0], one_hot[0]).item() == math.inf
 
 
+def jensen_shannon(theta: float) -> float:
+    """Of the triangle (1 − |x|)₊ and the same one moved by θ: half of KL(p‖m) and half of KL(q‖m), m = (p + q)/2."""
+    x = torch.arange(-2000, 6001, dtype=torch.float64) / 1000
+    p, q = ((1 - (x - at).abs()).clamp(min=0) for at in (0.0, theta))
+    p, q = p / p.sum(), q / q.sum()
+    middle = (p + q) / 2
+    seen = middle > 0  # 0 log 0 is 0
+    return 0.5 * sum(losses.kl(part[seen], middle[seen]).item() for part in (p, q))
+
+
+def test_of_distributions_that_do_not_meet_the_jensen_shannon_divergence_is_flat() -> None:
+    """Why a generator learns nothing of a critic that is right: log 2 wherever it stands, and the slope is 0."""
+    for theta in (2.0, 2.5, 4.0):
+        assert jensen_shannon(theta) == pytest.approx(LN2, abs=1e-12)
+        assert abs(jensen_shannon(theta + 0.01) - jensen_shannon(theta)) < 1e-12
+    assert jensen_shannon(0.0) == 0
+    near = [jensen_shannon(theta) for theta in (0.25, 0.5, 1.0, 1.5, 1.99)]
+    assert near == sorted(near)
+    assert jensen_shannon(0.51) - jensen_shannon(0.5) > 1e-3
+
+
 V, D = 50, 8
 
 

@@ -1,15 +1,25 @@
 """Penalties on weights and outputs by hand, and which weights are kernels."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from core import regularisation
 from core.layout import Layout
+from core.networks.bert import Bert, Pretraining
+from core.networks.embedding import Embedding
+from core.networks.language import LanguageModel, Translator
 from core.networks.mlp import MLP
 from core.networks.recurrent import CELLS
+from core.networks.seq2seq import Seq2Seq
+from core.networks.transformer import Form
+from core.networks.vision import build
 from core.optimisers import SGD, Adam
 from core.replicas import Replicas
+
+TINY = Form(width=8, heads=2, hidden=16, layers=1)
 
 
 def test_penalties_and_their_gradients_by_hand() -> None:
@@ -46,6 +56,9 @@ def test_kernels_are_matrices_and_filters_and_a_shared_one_is_named_once() -> No
     network[5].weight = network[4].weight
     assert regularisation.kernels(network) == ("0.weight", "4.weight")
     assert regularisation.kernels(nn.LSTM(2, 3)) == ("weight_ih_l0", "weight_hh_l0")
+    tables = nn.Sequential(nn.Embedding(3, 2), nn.LayerNorm(2), nn.Linear(2, 2))
+    assert regularisation.kernels(tables) == ("2.weight",)
+    assert regularisation.matrices(tables) == ("0.weight", "2.weight")
 
 
 @pytest.mark.parametrize("name", list(CELLS))
@@ -55,6 +68,36 @@ def test_no_cells_bias_or_peephole_is_a_kernel(name: str) -> None:
     assert len(regularisation.kernels(network)) >= 2
     assert {n for n, _ in network.named_parameters() if "bias" in n} <= spared
     assert all(p.numel() <= 16 for n, p in network.named_parameters() if n in spared)
+
+
+WHOLE: dict[str, Callable[[], nn.Module]] = {
+    "gpt": lambda: LanguageModel(11, TINY, 9),
+    "translator": lambda: Translator(11, 7, TINY),
+    "bert": lambda: Pretraining(Bert(11, TINY, 9)),
+    "seq2seq": lambda: Seq2Seq(7, 5, 6, 4, "peephole", "bahdanau"),
+    "resnet20": lambda: build("resnet20", 1, 3, 28),
+    "alexnet-2012": lambda: build("alexnet-2012", 1, 3, 28),
+    "googlenet-aux": lambda: build("googlenet-aux", 1, 3, 28),
+    "densenet-bc-100": lambda: build("densenet-bc-100", 1, 3, 28),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_of_a_whole_network_every_matrix_but_tables_is_a_kernel_and_nothing_else(name: str) -> None:
+    with torch.device("meta"):
+        network = WHOLE[name]()
+    found, named = regularisation.kernels(network), dict(network.named_parameters())
+    assert len({*found}) == len(found) == len({id(named[k]) for k in found})  # a shared one once
+    assert not [k for k in found if "bias" in k or "norm" in k or "peephole" in k]
+    tables = {
+        id(weight)
+        for part in network.modules()
+        if isinstance(part, nn.Embedding | Embedding)
+        for weight in part.parameters()
+    }
+    expected = {k for k, weight in named.items() if weight.dim() > 1 and id(weight) not in tables}
+    assert {*found} - expected <= {k for k in found if id(named[k]) in tables}
+    assert expected <= {*found}
 
 
 def no_loss(net: Replicas) -> None:

@@ -88,7 +88,7 @@ def test_it_learns_to_say_what_came_the_step_before() -> None:
     counts = np.array([0.0] + [1.0] * 9)
     errors = []
     for _ in range(1500):
-        x = chance.uniform(-1, 1, (10, 1))
+        x = 2 * chance.random((10, 1)) - 1
         target = np.concatenate([np.zeros((1, 1)), x[:-1]])
         errors.append(net.error(x, target, counts))
         net = net.moved(net.gradient(x, target, counts)[0], 0.05)

@@ -1,5 +1,7 @@
 """Rows of a table, the same as one-hot vectors times it; tied last layers; what is refused."""
 
+from itertools import product
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -41,3 +43,37 @@ def test_a_token_outside_the_vocabulary_is_named() -> None:
         net(torch.tensor([-1]))
     with pytest.raises(ValueError, match=r"whole numbers, not torch.float32 in \[2\]"):
         net(torch.zeros(2))
+
+
+def test_differences_between_words_that_keep_the_same_company_are_the_same() -> None:
+    """Words say who and which kind; vectors learned from their contexts alone answer "a is to b as c is to …".
+
+    Every word (kind k, form f) is met beside one context of its kind and one of its form, equally often.
+    """
+    kinds, forms = 5, 3
+    words = [(k, f) for k in range(kinds) for f in range(forms)]
+    contexts = torch.zeros(len(words), kinds + forms)
+    for row, (k, f) in enumerate(words):
+        contexts[row, k] = contexts[row, kinds + f] = 0.5
+    torch.manual_seed(0)
+    net, out = Embedding(len(words), 8), torch.nn.Linear(8, kinds + forms)
+    optimiser = torch.optim.Adam([*net.parameters(), *out.parameters()], 0.05, weight_decay=1e-3)
+    tokens = torch.arange(len(words))
+    for _ in range(400):
+        optimiser.zero_grad()
+        F.cross_entropy(out(net(tokens)), contexts).backward()
+        optimiser.step()
+    table = net.weight.detach() - net.weight.detach().mean(0)
+    right = []
+    for (k, f), (j, g) in product(words, words):
+        if k != j and f != g:  # (k, f) is to (k, g) as (j, f) is to (j, g)
+            at = {word: table[words.index(word)] for word in ((k, f), (k, g), (j, f))}
+            wanted = at[k, g] - at[k, f] + at[j, f]
+            near = F.cosine_similarity(wanted.expand_as(table), table)
+            for asked in at:
+                near[words.index(asked)] = -2.0
+            right.append(words[int(near.argmax())] == (j, g))
+    assert len(right) == 120
+    assert all(right)
+    alike = F.cosine_similarity(table[None], table[:, None], dim=-1)
+    assert alike[0, 1] > alike[0, 4]  # the same kind is nearer than neither kind nor form
