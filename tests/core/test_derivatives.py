@@ -12,7 +12,6 @@ from core.derivatives import Point, derivative, directional, gradient, partial
 from core.draws import draws
 from core.gradients import by_tape
 
-
 Elementwise: TypeAlias = Callable[[Tensor], Tensor]
 
 
