@@ -21,7 +21,7 @@ from core.sessions import Cadence
 from core.tracking import Group
 from rl.environments import Envs
 from rl.loop import Tables
-from rl.tabular import Table
+from rl.one_step import OneStep
 
 CHUNK = 1 << 15  # decisions of one seed between two looks at whether someone asked to stop, at most
 
@@ -31,7 +31,7 @@ F1, F2, F3, I1, I3, B1, B3, DRAWN = (
         (types.boolean, 1), (types.boolean, 3), (types.float32, 3),
     )
 )  # fmt: skip
-RULE = types.FunctionType(  # rl.tabular.Rule: q; state, action, reward, discount; next state and action, ε, α
+RULE = types.FunctionType(  # rl.one_step.Rule: q; state, action, reward, discount; next state and action, ε, α
     types.float64(
         F2, types.int64, types.int64, types.float64, types.float64,
         types.int64, types.int64, types.float64, types.float64,
@@ -161,7 +161,7 @@ class Simulation:
         task = envs.task
         if envs.known is None:
             raise UserError(f"--vector table needs a known transition table; {task.env} tells none: use sync")
-        if not isinstance(agent, Table):
+        if not isinstance(agent, OneStep):
             raise UserError("--vector table is for q-learning, sarsa and expected-sarsa; use --vector sync")
         if task.normalise_reward:
             raise UserError("--vector table takes rewards as they are; leave out --normalise-reward")

@@ -1,29 +1,23 @@
 """Tables of action values: what every agent shares that keeps one and acts on it ε-greedily.
 
-An agent is its rule: how one table moves after one transition. Here is the rest.
+An agent says how a table moves after one decision. Here is the rest.
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.noise import Chance, State, States
+from core.noise import Chance, States
 from core.schedules import schedule
 from rl import spaces
 from rl.agent import Array, Memory, Metrics, Spec, Transition
 from rl.exploration import epsilon_greedy, greedy
 
 Values: TypeAlias = NDArray[np.float64]  # [state, action]
-
-Rule: TypeAlias = Callable[[Values, int, int, float, float, int, int, float, float], float]
-"""``update(q, state, action, reward, discount, next_state, next_action, epsilon, lr) -> error``: moves ``q``.
-
-Plain numbers of one seed, in NumPy that numba can compile: rl/simulation.py does.
-"""
 
 
 @dataclass(frozen=True)
@@ -39,17 +33,25 @@ class Settings:
     initial: float = 0.0  # every value before anything was learned
 
 
-class Table:
-    """A table ``q`` [seed, state, action], learnt by ``rule``.
+class Moment(NamedTuple):
+    """One decision of one environment, in plain numbers; states and actions are counted from 0."""
 
-    A rule that ``waits`` learns from the action that is truly taken next: a transition is kept until that one is
-    known. After an end nothing follows, so it does not wait; a time limit leaves the next action untaken, so one
-    is drawn as it would have been.
-    """
+    state: int
+    action: int
+    reward: float
+    next_state: int
+    terminated: bool
+    over: bool  # terminated, or cut by a time limit
+    epsilon: float
+    lr: float
+    chance: NDArray[np.float32]  # as many numbers, uniform on [0, 1), as the agent ``draws``
+
+
+class Table(ABC):
+    """A table ``q`` [seed, state, action]. ``draws`` is how many random numbers an agent learns with per decision."""
 
     id: ClassVar[str]
-    rule: ClassVar[Any]  # a Rule: a plain function, no method
-    waits: ClassVar[bool] = False
+    draws: int = 0
 
     def __init__(self, spec: Spec, config: Settings) -> None:
         self.config, self.steps, self.step = config, spec.steps, 0
@@ -61,11 +63,9 @@ class Table:
         self.seed_column = np.arange(len(spec.seeds))[:, None]
         self.lr = schedule(config.lr_schedule, config.lr, config.lr_end)
         self.epsilon = schedule("linear", config.epsilon, config.epsilon_end)
-        lead = (len(spec.seeds), spec.envs)
-        self.waiting = np.zeros(lead, np.bool_)  # whether a transition waits, and which
-        self.last_state, self.last_action = np.zeros(lead, np.int64), np.zeros(lead, np.int64)
-        self.last_reward = np.zeros(lead)
-        self.cut = Chance(spec.seeds, f"{self.id} cut")  # for the actions that a time limit leaves untaken
+        self.chance = Chance(
+            spec.seeds, f"{self.id} cut"
+        )  # such as for actions that a time limit leaves untaken
 
     @property
     def done(self) -> float:
@@ -88,58 +88,50 @@ class Table:
 
     def learn(self, transition: Transition) -> Metrics:
         """Move the tables; ``loss/td`` is Σ |error| per environment: what waited counts when it is learnt."""
-        lead, actions = transition.reward.shape, self.q.shape[-1]
-        chance = self.cut.uniform(lead[1], 1 + actions) if self.waits else np.zeros((*lead, 1), np.float32)
+        lead = transition.reward.shape
+        chance = self.chance.uniform(lead[1], self.draws) if self.draws else np.zeros((*lead, 0), np.float32)
         errors, pace = np.zeros(lead), (self.epsilon(self.done), self.lr(self.done))
-        for k in range(lead[0]):
-            for env in range(lead[1]):  # one after the other: two environments may stand in the same state
-                errors[k, env] = self._learn(k, env, transition, chance[k, env], *pace)
+        for k, env in np.ndindex(*lead):  # one after the other: two environments may stand in the same state
+            errors[k, env] = self.moved(k, env, self._moment(transition, (k, env), *pace, chance[k, env]))
         self.step += lead[1]
         return {"loss/td": torch.from_numpy(errors.mean(1))}
 
-    def _learn(
-        self, k: int, env: int, transition: Transition, chance: Array, epsilon: float, lr: float
-    ) -> float:
-        """One transition of one seed: the sum of the absolute errors it brought."""
-        q, place, rule, gamma, error = self.q[k], (k, env), self.rule, self.config.gamma, 0.0
-        state, next_state = (
-            int(seen[place]) - self.first_state for seen in (transition.obs, transition.next_obs)
+    def _moment(
+        self, transition: Transition, place: tuple[int, int], epsilon: float, lr: float, chance: Array
+    ) -> Moment:
+        return Moment(
+            int(transition.obs[place]) - self.first_state,
+            int(transition.action[place]),
+            float(transition.reward[place]),
+            int(transition.next_obs[place]) - self.first_state,
+            bool(transition.terminated[place]),
+            bool(transition.terminated[place] | transition.truncated[place]),
+            epsilon,
+            lr,
+            chance,
         )
-        action, reward = int(transition.action[place]), float(transition.reward[place])
-        if self.waits and self.waiting[place]:
-            before = int(self.last_state[place]), int(self.last_action[place])
-            reward_before = float(self.last_reward[place])
-            error = abs(rule(q, *before, reward_before, gamma, state, action, epsilon, lr))
-        over = bool(transition.terminated[place] | transition.truncated[place])
-        if self.waits:
-            self.waiting[place] = not over
-            self.last_state[place], self.last_action[place], self.last_reward[place] = state, action, reward
-            if not over:
-                return error
-        discount = 0.0 if transition.terminated[place] else gamma
-        next_action = int(epsilon_greedy(q[next_state], epsilon, chance)) if self.waits else -1
-        last = rule(q, state, action, reward, discount, next_state, next_action, epsilon, lr)
-        return error + abs(float(last))
+
+    @abstractmethod
+    def moved(self, seed: int, env: int, now: Moment) -> float:
+        """Learn from one decision of one seed (by its place): the sum of the absolute errors it brought."""
 
     def greedy_table(self) -> NDArray[np.int64]:
         return np.asarray(self.q.argmax(-1))
 
     def state_dict(self) -> States:
-        cut = self.cut.state_dict()
+        chance = self.chance.state_dict()
         return [
-            {"q": q.copy(), "step": self.step}
-            | ({"last": self._last(k), "cut": cut[k]} if self.waits else {})
+            {"q": q.copy(), "step": self.step} | ({"cut": chance[k]} if self.draws else {})
             for k, q in enumerate(self.q)
         ]
-
-    def _last(self, k: int) -> State:
-        parts = ("waiting", "last_state", "last_action", "last_reward")
-        return {name: getattr(self, name)[k].copy() for name in parts}
 
     def load_state_dict(self, states: States) -> None:
         self.q = np.stack([state["q"] for state in states])
         self.step = states[0]["step"]
-        if self.waits:
-            for name in states[0]["last"]:
-                setattr(self, name, np.stack([state["last"][name] for state in states]))
-            self.cut.load_state_dict([state["cut"] for state in states])
+        if self.draws:
+            self.chance.load_state_dict([state["cut"] for state in states])
+
+
+def followed(q: Values, now: Moment) -> int:
+    """The action that would have come next, had no limit cut the episode; by 1 + A random numbers."""
+    return int(epsilon_greedy(q[now.next_state], now.epsilon, now.chance))

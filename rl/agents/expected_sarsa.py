@@ -8,7 +8,8 @@ van Seijen et al. 2009; Sutton & Barto 2018, section 6.6, equation 6.9:
 from dataclasses import dataclass
 from typing import Any
 
-from rl.tabular import Settings, Table, Values
+from rl.one_step import OneStep
+from rl.tabular import Settings, Values
 
 TAGS = {"model": "free", "kind": "value", "policy": "on", "spaces": "discrete -> discrete"}
 
@@ -41,7 +42,7 @@ def update(
     return float(error)
 
 
-class ExpectedSarsa(Table):
+class ExpectedSarsa(OneStep):
     id, rule = "expected-sarsa", staticmethod(update)
 
 

@@ -8,7 +8,8 @@ Watkins & Dayan 1992; Sutton & Barto 2018, section 6.5:
 from dataclasses import dataclass
 from typing import Any
 
-from rl.tabular import Settings, Table, Values
+from rl.one_step import OneStep
+from rl.tabular import Settings, Values
 
 TAGS = {"model": "free", "kind": "value", "policy": "off", "spaces": "discrete -> discrete"}
 
@@ -38,7 +39,7 @@ def update(
     return float(error)
 
 
-class QLearning(Table):
+class QLearning(OneStep):
     id, rule = "q-learning", staticmethod(update)
 
 

@@ -8,7 +8,8 @@ Rummery & Niranjan 1994; Sutton & Barto 2018, section 6.4:
 from dataclasses import dataclass
 from typing import Any
 
-from rl.tabular import Settings, Table, Values
+from rl.one_step import OneStep
+from rl.tabular import Settings, Values
 
 TAGS = {"model": "free", "kind": "value", "policy": "on", "spaces": "discrete -> discrete"}
 
@@ -38,7 +39,7 @@ def update(
     return float(error)
 
 
-class Sarsa(Table):
+class Sarsa(OneStep):
     id, rule, waits = "sarsa", staticmethod(update), True
 
 

@@ -73,7 +73,7 @@ def test_the_compiled_rule_equals_the_rule_step_by_step_on_the_same_transitions(
     agent, table, length = plain.agent, plain.table, np.zeros(envs, np.int64)
     running.advance(Averages(1))
     chance = draws[0][0].numpy()
-    agent.cut = fed = Fed(chance)
+    agent.chance = fed = Fed(chance)
     for t in range(1500):
         fed.t, epsilon = t, agent.epsilon(agent.done)
         u = chance[t].astype(np.float64)
