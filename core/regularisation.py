@@ -40,6 +40,11 @@ def kernels(network: nn.Module) -> tuple[str, ...]:
     return tuple(name for name in found if name in once)
 
 
+def matrices(network: nn.Module) -> tuple[str, ...]:
+    """The names of all weights of two axes or more, tables of embeddings too: what GPT-2's kin let decay."""
+    return tuple(name for name, weight in network.named_parameters() if weight.dim() >= 2)
+
+
 def l1(parts: Iterable[Tensor]) -> Tensor:
     """Σ|θ|; gradient sign θ."""
     return torch.stack([part.abs().sum() for part in parts]).sum()

@@ -15,7 +15,7 @@ all seeds. There are two ways through that step, chosen by ``path`` and recorded
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -51,7 +51,8 @@ class Replicas:
         optimiser: the update rule, e.g. ``Adam(eps=1e-5)``.
         clip: the most that the gradient's global norm may be (or its norm by tensor, or each of its values, as
             ``clip_by`` says); None: not clipped.
-        decay: decoupled weight decay of kernels alone, as a share of lr; biases and norms are spared.
+        decay: decoupled weight decay, as a share of lr, of the weights that ``decays`` names.
+        decays: which those are, by their names: kernels alone; biases, norms and embeddings are spared.
         device: where weights live.
         path: ``loop`` or ``vmap``, see above.
         compiled: gradient, clip and optimiser become one compiled function (worth it from ten thousand steps on).
@@ -69,6 +70,7 @@ class Replicas:
         clip: float | None = None,
         clip_by: By = "global",
         decay: float = 0.0,
+        decays: Callable[[nn.Module], Collection[str]] = kernels,
         device: str | torch.device = "cpu",
         path: Path = "loop",
         compiled: bool = False,
@@ -87,7 +89,7 @@ class Replicas:
         self._turn.drops |= dropout
         self._move_in(first)
         if decay:
-            self.optimiser = Decayed(self.optimiser, decay, self.layout.mask(kernels(first)).to(self.device))
+            self.optimiser = Decayed(self.optimiser, decay, self.layout.mask(decays(first)).to(self.device))
         self.moments: Moments = tuple(torch.zeros_like(self.matrix) for _ in range(self.optimiser.count))
         self.gradient = torch.zeros_like(self.matrix)
         self.t = torch.zeros(len(seeds), 1, device=self.device)

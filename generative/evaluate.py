@@ -1,5 +1,6 @@
 """`lab eval RUN`, `lab sample RUN`, and `load`: what a run has learned, for people and for Python."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,9 @@ class Sampling:
     out: str = ""  # .png, .npz (arrays) or, of texts, .txt; empty: samples.png, or texts on the screen
     prompt: str = ""  # of texts: what they go on from
     length: int = 0  # of texts: how many characters after that; 0: as many as while training
+    temperature: float = (
+        1.0  # of texts: below 1 likelier characters, above 1 stranger ones; 0: the likeliest each time
+    )
     seed: int = 0  # of the noise; the same seed gives the same ones
     checkpoint: Which = "last"  # last, or best: the one that did best on the test set
 
@@ -78,7 +82,9 @@ class Model:
         images: NDArray[np.float32] = self.trainer.sample(count, noise).cpu().numpy()
         return images
 
-    def write(self, count: int = 4, prompt: str = "", length: int = 0, seed: int = 0) -> list[list[str]]:
+    def write(
+        self, count: int = 4, prompt: str = "", length: int = 0, seed: int = 0, temperature: float = 1.0
+    ) -> list[list[str]]:
         """New texts of each seed that go on from a prompt, as ``seed`` has it; of lines up to their end.
 
         Of a model that makes one text of another: the likeliest one for the prompt.
@@ -100,7 +106,7 @@ class Model:
         begin = NEWLINE + prompt if text.lines else prompt or (NEWLINE if NEWLINE in text.characters else "")
         tokens = torch.from_numpy(encode(begin or text.characters[0], text.characters, "--prompt"))
         noise = evaluation_noise([mix(seed, own) for own in self.seeds], "samples", self.test.device)
-        written = trainer.write(tokens.to(self.test.device), count, length, noise).cpu()
+        written = trainer.write(tokens.to(self.test.device), count, length, noise, temperature).cpu()
         return [[decode(one, text.characters, text.lines) for one in own] for own in written]
 
     def evaluate(self, images: int = 0) -> Metrics:
@@ -197,13 +203,14 @@ def sample(records: Sequence[Record], argv: Sequence[str]) -> int:
     options: Sampling = settings_file.parse([Sampling], argv, prog="lab sample RUN").values[0]
     if options.count is not None and options.count < 1:
         raise UserError(f"--count is {options.count}; it must be at least 1")
-    if options.length < 0:
-        raise UserError(f"--length is {options.length}; it must be 0 or more")
+    for name, value in (("length", options.length), ("temperature", options.temperature)):
+        if not 0 <= value < math.inf:
+            raise UserError(f"--{name} is {value}; it must be 0 or more")
     if records[0].algorithm in [*serving("text"), *serving("pairs")]:
         return _write(records, options)
-    if options.prompt or options.length:
+    if options.prompt or options.length or options.temperature != 1:
         raise UserError(
-            f"{records[0].algorithm} writes no texts; --prompt and --length are for those that do"
+            f"{records[0].algorithm} writes no texts; --prompt, --length and --temperature are for those that do"
         )
     out, count = Path(options.out or "samples.png"), options.count or 64
     if out.suffix not in (".png", ".npz"):
@@ -228,8 +235,13 @@ def _write(records: Sequence[Record], options: Sampling) -> int:
     """Texts on the screen, or into a file of text."""
     if Path(options.out).suffix not in ("", ".txt"):
         raise UserError(f"--out {options.out} does not end in .txt; {records[0].algorithm} writes texts")
+    if records[0].algorithm in serving("pairs") and (options.length or options.temperature != 1):
+        raise UserError(
+            f"{records[0].algorithm} answers with the likeliest text; --length and --temperature are for what writes on"
+        )
     model = load(records, checkpoint=options.checkpoint)
-    written = model.write(options.count or 4, options.prompt, options.length, options.seed)
+    count, length = options.count or 4, options.length
+    written = model.write(count, options.prompt, length, options.seed, options.temperature)
     whole = isinstance(model.dataset, Text) and model.dataset.lines
     parts = []
     for seed, texts in zip(model.seeds, written, strict=True):

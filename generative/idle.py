@@ -4,7 +4,7 @@ from core.config import Settings
 from core.idle import Idle, idle
 from generative.adversarial import SMALL
 from generative.build import kind_of
-from generative.files import Dataset, Images
+from generative.files import Dataset, Images, Text
 from generative.pairs import KNOWN
 from generative.points import MIXTURES
 
@@ -34,7 +34,9 @@ IDLE: Idle = {
     "lines": [{"the data are": ["points", "small images", "images", "pairs"]}],
     "heads": [{"net": ["lstm", "gru"]}],
     "layers": [{"net": ["lstm", "gru"], "the data are": ["pairs"]}],  # of a translator: one on each side
-    "dropout": [{"net": ["lstm", "gru"]}],
+    "dropout": [{"net": ["lstm", "gru"], "the data are": ["pairs"]}, {"net": ["lstm", "gru"], "layers": [1]}],
+    "positions": [{"net": ["lstm", "gru"]}],
+    "characters": [{"the data are": ["lines"]}],
     "attention": [{"net": ["transformer", "gpt"]}],
     "reverse": [{"net": ["transformer", "gpt"]}],
 }
@@ -43,5 +45,6 @@ IDLE: Idle = {
 def unused(settings: Settings, dataset: Dataset) -> list[str]:
     """A line for every flag that does nothing with these settings and data."""
     small = isinstance(dataset, Images) and max(dataset.train.shape[1:]) <= SMALL
-    kind = "small images" if small else kind_of(dataset)
+    lines = isinstance(dataset, Text) and dataset.lines
+    kind = "small images" if small else "lines" if lines else kind_of(dataset)
     return idle(settings, IDLE, {"the data are": kind})

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from core.networks.embedding import Embedding
-from core.networks.generation import sampled
+from core.networks.generation import greedy, sampled
 from core.networks.language import GPT_FORM, LanguageModel
 from core.networks.net import Chain, Linear, Memory, Net
 from core.networks.sequences import deep
@@ -26,6 +26,10 @@ class Settings(Protocol):
     def heads(self) -> int: ...
     @property
     def context(self) -> int: ...
+    @property
+    def positions(self) -> str: ...  # of a gpt: a key of POSITIONS
+    @property
+    def dropout(self) -> float: ...
 
 
 class Reader(nn.Module):
@@ -40,14 +44,23 @@ class Reader(nn.Module):
         """Tokens [..., T] → (scores of each one's next [..., T, V], state)."""
         return self.net.unroll(x, state, None if self.newline is None else x == self.newline)
 
-    def write(self, text: Tensor, uniform: Tensor) -> Tensor:
+    def write(self, text: Tensor, uniform: Tensor, temperature: Tensor) -> Tensor:
         """Go on from text [..., P] by as many characters as uniform [..., N] has numbers: [..., P + N].
 
-        After ``context`` characters the last half is read anew: behind that a GPT has no position.
+        Every character is read once and its keys and values (or the state) are kept. After ``context`` characters the
+        last half is read anew: behind that a GPT has no position.
+
+        Args:
+            text: the prompt.
+            uniform: numbers from [0, 1), one for each character to come.
+            temperature: one number, the same everywhere; at 0 the likeliest character each time.
         """
+        warmth = float(temperature.flatten()[0])
         (scores, state), age = self(text[..., -self.context :]), min(text.shape[-1], self.context)
         for number in uniform.unbind(-1):
-            text = torch.cat([text, sampled(scores[..., -1, :], number).unsqueeze(-1)], -1)
+            last = scores[..., -1, :]
+            token = sampled(last, number, warmth) if warmth else greedy(last)
+            text = torch.cat([text, token.unsqueeze(-1)], -1)
             if age == self.context:
                 age = max(self.context // 2, 1)
                 scores, state = self(text[..., -age:])
@@ -61,7 +74,12 @@ def build(settings: Settings, size: int, newline: int | None) -> Reader:
     """A GPT as in nanoGPT, without biases, or an embedding, recurrent layers and a linear map."""
     width = settings.width
     if settings.net == "gpt":
-        form = replace(GPT_FORM, width=width, heads=settings.heads, hidden=4 * width, layers=settings.layers)
-        return Reader(LanguageModel(size, form, settings.context), newline, settings.context)
-    layers: list[nn.Module] = [deep(settings.net, width, width, settings.layers), Linear(width, size)]
+        form = replace(
+            GPT_FORM, width=width, heads=settings.heads, hidden=4 * width, layers=settings.layers,
+            dropout=settings.dropout,
+        )  # fmt: skip
+        model = LanguageModel(size, form, settings.context, settings.positions)
+        return Reader(model, newline, settings.context)
+    body = deep(settings.net, width, width, settings.layers, settings.dropout)
+    layers: list[nn.Module] = [body, Linear(width, size)]
     return Reader(Chain(Embedding(size, width), *layers), newline, settings.context)

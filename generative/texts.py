@@ -1,12 +1,13 @@
 """Texts: characters as tokens, of known texts, of one's own files, or of a small grammar; and passages of them."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.errors import UserError
 from core.noise import Noise, States
@@ -131,6 +132,26 @@ def longest(text: Text) -> int:
         return 0
     newline = text.characters.index(NEWLINE)
     return max(int(np.diff(np.flatnonzero(part == newline)).max()) for part in (text.train, text.test))
+
+
+def rows_of(text: Tensor, length: int, follow: bool, newline: int | None = None) -> Tensor:
+    """A text [N] as rows [n, T + 1] that are read each by itself; −1 behind a line's end.
+
+    Args:
+        text: tokens.
+        length: characters of a row, each with its next one.
+        follow: some long rows instead, for a network that carries its state.
+        newline: its token, where every line is a row.
+    """
+    if len(text) < 2:
+        raise UserError("a text of one character has no next one to foretell; give it two or more")
+    if newline is not None:
+        ends = (text == newline).nonzero()[:, 0].tolist()
+        lines = [text[a : b + 1] for a, b in pairwise(ends)]
+        return nn.utils.rnn.pad_sequence(lines or [text], batch_first=True, padding_value=-1)
+    long = min(max(len(text) // 64, 16 * length), len(text) - 1)
+    each = long if follow else min(length, len(text) - 1)
+    return text.unfold(0, each + 1, each)
 
 
 class Passages:

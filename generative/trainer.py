@@ -119,8 +119,13 @@ class Writer(Trainer, Protocol):
     length: int  # characters of a passage that it reads
     follow: bool  # whether a passage goes on where the one of the last update ended
 
-    def write(self, prompt: Tensor, count: int, length: int, noise: Noise) -> Tensor:
-        """The prompt ``[n]`` and ``length`` characters after it: ``[seed, count, n + length]``; 0: its own length."""
+    def write(
+        self, prompt: Tensor, count: int, length: int, noise: Noise, temperature: float = 1.0
+    ) -> Tensor:
+        """The prompt ``[n]`` and ``length`` characters after it: ``[seed, count, n + length]``; 0: its own length.
+
+        At temperature 0 the likeliest character each time.
+        """
         ...
 
 

@@ -2,11 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from core import trees
@@ -15,9 +14,11 @@ from core.gradients import Params
 from core.networks.net import Memory, Net
 from core.noise import Noise, States
 from core.optimisers import Adam
+from core.regularisation import matrices
 from core.replicas import Replicas
 from core.schedules import schedule
 from generative.reader import build
+from generative.texts import rows_of
 from generative.trainer import Binarise, Metrics, Spec
 
 TAGS: dict[str, str] = {"model": "next character", "likelihood": "exact", "data": "text"}
@@ -32,6 +33,8 @@ class Config:
     layers: int = 4  # of the Transformer, or recurrent ones in depth
     width: int = 128  # features of a character, and units of a recurrent layer
     heads: int = 4  # parts of each attention
+    positions: Literal["learned", "sinusoid", "rope", "alibi"] = "learned"  # how a GPT tells places apart
+    dropout: float = 0.0  # share dropped while it learns: in all of a GPT; of recurrent layers, between them
     context: int = 64  # characters of a passage: what a GPT sees, and what gradients flow back through
     batch: int = 12  # passages per update
     lr: float = 1e-3  # AdamW's step size after the warm-up
@@ -39,7 +42,7 @@ class Config:
     schedule: str = "cosine"  # between the two: constant, linear, cosine, exponential
     warmup: int = 100  # updates over which the step size rises from almost nothing
     beta2: float = 0.99  # AdamW's memory of squared gradients
-    decay: float = 0.1  # of the weights but biases and norms, as a share of the step size
+    decay: float = 0.1  # of all weights but biases and norms, as a share of the step size
     clip: float | None = 1.0  # largest gradient norm per seed
     characters: int = 200  # of a sample, where lines do not end it
 
@@ -52,8 +55,15 @@ class Config:
                 raise UserError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 or more")
         if self.net == "gpt" and self.width % self.heads:
             raise UserError(f"--width {self.width} does not divide into --heads {self.heads}")
-        if not 0 <= self.beta2 < 1:
-            raise UserError(f"--beta2 is {self.beta2}; it must be at least 0 and less than 1")
+        paired = {"sinusoid": self.width, "rope": self.width // self.heads}.get(self.positions, 0)
+        if self.net == "gpt" and paired % 2:
+            raise UserError(
+                f"--positions {self.positions} takes features in pairs, and --width {self.width} with --heads "
+                f"{self.heads} gives it {paired}; make that even"
+            )
+        for name in ("beta2", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"--{name} is {getattr(self, name)}; it must be at least 0 and less than 1")
 
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -85,6 +95,7 @@ class LM:
             spec.seeds,
             optimiser=Adam(beta2=config.beta2),
             decay=config.decay,
+            decays=matrices,
             clip=config.clip,
             device=spec.device,
             path=spec.path,
@@ -130,7 +141,7 @@ class LM:
         """Of every character of a text [N] after the first, read as it is learned: lines by themselves; else a GPT in
         passages of ``context``, whose first characters have little to go by, a recurrent network in some long rows."""
         total, count = torch.zeros(len(self.spec.seeds), device=text.device, dtype=torch.float64), 0
-        for rows in self._rows(text).split(64):
+        for rows in rows_of(text, self.length, self.follow, self.spec.newline).split(64):
             state = self.fresh(len(rows)) if self.follow else ()
             for begin in range(0, rows.shape[1] - 1, self.length):
                 part = rows[:, begin : begin + self.length + 1]
@@ -148,27 +159,20 @@ class LM:
             "eval/perplexity": loss.exp(),
         }
 
-    def _rows(self, text: Tensor) -> Tensor:
-        """A text [N] as rows [n, length + 1] that are read each by itself; −1 behind a line's end."""
-        if len(text) < 2:
-            raise UserError("a text of one character has no next one to foretell; give it two or more")
-        if self.spec.newline is not None:
-            ends = (text == self.spec.newline).nonzero()[:, 0].tolist()
-            lines = [text[a : b + 1] for a, b in pairwise(ends)]
-            return nn.utils.rnn.pad_sequence(lines or [text], batch_first=True, padding_value=-1)
-        long = min(max(len(text) // 64, 16 * self.length), len(text) - 1)
-        length = long if self.follow else min(self.length, len(text) - 1)
-        return text.unfold(0, length + 1, length)
-
     def sample(self, count: int, noise: Noise) -> Tensor:
         """Texts [seed, count, …] after a newline (or the first character there is): as many as told, or a line."""
         return self.write(torch.tensor([self.spec.newline or 0], device=self.spec.device), count, 0, noise)
 
-    def write(self, prompt: Tensor, count: int, length: int, noise: Noise) -> Tensor:
+    def write(
+        self, prompt: Tensor, count: int, length: int, noise: Noise, temperature: float = 1.0
+    ) -> Tensor:
         """Texts [seed, count, P + length] that go on from a prompt [P]; length 0: as many as usual."""
         length = length or (self.config.characters if self.spec.newline is None else self.spec.longest)
         uniform = noise.uniform(count, length)
-        text: Tensor = self.net(self._of_every_seed(prompt.expand(count, -1)), uniform, method="write")
+        warmth = uniform.new_full((len(uniform),), temperature)
+        text: Tensor = self.net(
+            self._of_every_seed(prompt.expand(count, -1)), uniform, warmth, method="write"
+        )
         return text
 
     def pictures(self, images: Tensor, noise: Noise) -> dict[str, Tensor]:

@@ -25,8 +25,8 @@ def data(kind: str) -> Dataset:
         return Points("points", *[np.zeros((4, 2), np.float32)] * 3, 0.1)
     if kind == "pairs":
         return Pairs("pairs", *[np.zeros((4, 2), np.int64)] * 2, "a", 1)
-    if kind == "text":
-        return Text("text", *[np.zeros(4, np.int64)] * 2, "a")
+    if kind in ("text", "lines"):
+        return Text(kind, *[np.zeros(4, np.int64)] * 2, "a\n", kind == "lines")
     side = 8 if kind == "small" else 16
     pixels = (np.arange(4 * side * side) % 251).astype(np.uint8).reshape(4, 1, side, side)
     return Images(kind, pixels, pixels)
@@ -64,7 +64,7 @@ def test_every_row_names_options_that_there_are() -> None:
         ("gan", "--width 8", "large", ""),
         ("gan", "--hidden 8", "large", "--hidden has no effect while --net is auto and the data are images"),
         ("gan", "--hidden 8", "points", ""),
-        ("translate", "--dropout 0.1", "pairs", "--dropout has no effect while --net is gru"),
+        ("translate", "--dropout 0.1", "pairs", "--dropout has no effect while --net is gru and the data are pairs"),
         ("translate", "--dropout 0.1 --net gpt", "pairs", ""),
         ("translate", "--layers 2", "pairs", "--layers has no effect while --net is gru and the data are pairs"),
         ("translate", "--heads 2 --net lstm", "pairs", "--heads has no effect while --net is lstm"),
@@ -72,6 +72,12 @@ def test_every_row_names_options_that_there_are() -> None:
         ("translate", "--reverse --net transformer", "pairs", "--reverse has no effect while --net is transformer"),
         ("translate", "--data-dir /tmp --data sort", "pairs", "--data-dir has no effect while --data is sort"),
         ("lm", "--layers 2 --net lstm", "text", ""),
+        ("lm", "--positions rope --net lstm", "text", "--positions has no effect while --net is lstm"),
+        ("lm", "--positions rope --dropout 0.1 --characters 9", "text", ""),
+        ("lm", "--dropout 0.1 --net gru --layers 1", "text",
+         "--dropout has no effect while --net is gru and --layers is 1"),
+        ("lm", "--dropout 0.1 --net gru --layers 2", "text", ""),
+        ("lm", "--characters 9", "lines", "--characters has no effect while the data are lines"),
         ("vae", "--data-dir /tmp", "small", "--data-dir has no effect while --data is digits"),
     ],
 )  # fmt: skip

@@ -14,6 +14,7 @@ from torch.nn import functional
 from core.cli import main
 from core.errors import UserError
 from core.measures import higher_is_better
+from core.optimisers import Decayed
 from generative.build import batches_of, trainer_of
 from generative.files import Text
 from generative.texts import divide
@@ -121,6 +122,55 @@ def test_it_writes_on_past_its_context_and_the_same_each_time(net: str) -> None:
     assert torch.equal(found, write())
 
 
+@pytest.mark.parametrize(
+    ("net", "positions"),
+    [("gpt", "learned"), ("gpt", "sinusoid"), ("gpt", "rope"), ("gpt", "alibi"), ("lstm", "learned")],
+)
+def test_at_temperature_0_it_writes_what_is_likeliest_when_all_is_read_anew(net: str, positions: str) -> None:
+    text = divide("abc", "abcdefghij" * 30, False)
+    model = build(text, seeds=(3, 4), net=net, positions=positions, layers=2)
+    tables = [name for name in model.weights() if "table" in name]
+    assert bool(tables) == (net == "gpt" and positions == "learned")
+    prompt, noise = torch.tensor([3, 4]), evaluation_noise((3, 4), "samples", CPU)
+    found = model.write(prompt, 1, 6, noise, temperature=0.0)
+    for module, own in zip(model.net.modules, found[:, 0], strict=True):
+        for t in range(2, 8):  # of the context of 8: nothing is forgotten yet
+            with torch.no_grad():
+                scores, _ = module(own[None, :t])
+            assert own[t] == scores[0, -1].argmax()
+    drawn = model.write(prompt, 20, 6, noise, temperature=3.0)
+    assert not torch.equal(drawn, model.write(prompt, 20, 6, noise, temperature=3.0))  # other numbers
+    assert len(drawn[0].unique(dim=0)) > len(
+        model.write(prompt, 20, 6, noise, temperature=0.02)[0].unique(dim=0)
+    )
+
+
+@pytest.mark.parametrize("net", ["gpt", "lstm"])
+def test_dropout_is_each_seeds_own_and_off_when_it_is_judged(net: str) -> None:
+    text = divide("abc", "abcdefghij" * 30, False)
+
+    def learned(seeds: tuple[int, ...], dropout: float) -> lm.LM:
+        model = build(text, seeds=seeds, net=net, layers=2, dropout=dropout)
+        batches = batches_of(model, text, seeds, "cpu")
+        for _ in range(3):
+            model.step(batches.next())
+        return model
+
+    together, alone, without = learned((0, 1), 0.5), learned((1,), 0.5), learned((1,), 0.0)
+    assert torch.equal(together.net.matrix[1], alone.net.matrix[0])
+    assert not torch.equal(alone.net.matrix[0], without.net.matrix[0])
+    assert loss(alone, text) == loss(alone, text)
+
+
+def test_what_decays_is_what_decays_in_nanogpt() -> None:
+    """Every matrix, tables of characters and positions too; no norm."""
+    model = build(divide("abc", "abcdefghij" * 10, False), decay=0.5)
+    assert isinstance(model.net.optimiser, Decayed)
+    spared = sum(p.numel() for p in model.net.modules[0].parameters() if p.dim() == 1)
+    assert spared == 3 * 16
+    assert int((model.net.optimiser.mask == 0).sum()) == spared
+
+
 def test_a_line_longer_than_a_gpt_can_read_is_refused() -> None:
     text = divide("lines", "short\n" + "x" * 30 + "\n", True)
     with pytest.raises(
@@ -131,7 +181,17 @@ def test_a_line_longer_than_a_gpt_can_read_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"width": 15}, {"context": 0}, {"beta2": 1.0}, {"warmup": -1}, {"clip": 0.0}]
+    "changes",
+    [
+        {"width": 15},
+        {"context": 0},
+        {"beta2": 1.0},
+        {"warmup": -1},
+        {"clip": 0.0},
+        {"dropout": 1.0},
+        {"positions": "rope", "width": 6},
+        {"positions": "sinusoid", "width": 15, "heads": 1},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(UserError):
@@ -152,6 +212,15 @@ def test_from_training_to_text(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert (tmp_path / "out.txt").read_text().startswith("seed 0\n")
     assert main(["eval", run]) == 0
     assert "test characters, last checkpoint, nats per character" in capsys.readouterr().out
-    for wrong in (["--prompt", "7"], ["--out", "a.png"], ["--count", "0"], ["--prompt", "a\nb"]):
+    assert main(["sample", run, "--temperature", "0", "--prompt", "the old", "--count", "2"]) == 0
+    first, second = (line for line in capsys.readouterr().out.splitlines()[1:3])
+    assert first == second
+    for wrong in (
+        ["--temperature", "-1"],
+        ["--prompt", "7"],
+        ["--out", "a.png"],
+        ["--count", "0"],
+        ["--prompt", "a\nb"],
+    ):
         assert main(["sample", run, *wrong]) == 2
     assert higher_is_better("eval/bits_per_character") is False
