@@ -1,6 +1,5 @@
-"""What recurrent cells share: a step, a loop over steps, and torch's own kernel where it does the same faster."""
+"""What recurrent cells share: a step, a loop over steps, and a kernel where it does the same faster."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,9 +7,10 @@ from torch import Tensor, nn
 
 from core.networks.embedding import check_features
 from core.networks.net import Linear, Memory, Net, draw, transformed
-from core.networks.segments import Segments, cut, lengths
+from core.networks.segments import lengths
 
 SHUT = 1e4  # an infinity to a sigmoid: 0 or 1 exactly, with slope 0
+SHORT = 2  # steps under which a kernel does not pay
 
 
 def forget(state: Memory, start: Tensor | None) -> Memory:
@@ -76,8 +76,6 @@ class Cell(Reader):
     recurrent_gates: int | None = None  # blocks of `recurrent`; None for as many
     tensors: int  # in the state
     recurrent_bias = False
-    kernel: Callable[..., Any] | None = None  # torch's own layer of the same formula
-    waste = 1.0  # how many times as many steps padding may make before the loop is the better way
 
     def __init__(
         self,
@@ -122,8 +120,8 @@ class Cell(Reader):
     ) -> tuple[Tensor, Memory]:
         """x [B, T, F] → (y [B, T, H], state), as Reader's.
 
-        Takes torch's kernel (`layer`) where that gives the same: float32, one seed, on the CPU, outside of vmap and
-        compilation. Otherwise, and where resets would make too much padding, the loop (`fold`).
+        Takes a kernel whose backward is derived by hand where the cell has one (and an LSTM torch's own where that is
+        faster): once differentiable. In a compilation, and for second derivatives: the loop (`fold`).
         """
         check_sequence(x, self.inputs, start, valid)
         state = state or self.init_state(*x.shape[:-2])
@@ -151,69 +149,33 @@ class Cell(Reader):
         y = torch.stack(outputs, -2)
         return (y if valid is None else torch.where(valid.unsqueeze(-1), y, 0.0)), state
 
-    def suits(self, x: Tensor) -> bool:
-        """Whether torch's own kernel may read this input."""
-        plain = x.dtype == torch.float32 == self.recurrent.weight.dtype and x.device.type == "cpu"
-        whole = self.recurrent.weight.dim() == 2 and x.numel() > 0
-        return self.kernel is not None and plain and whole and not transformed()
-
-    def layer(self, x: Tensor, state: Memory, inside: Tensor | None = None) -> tuple[Tensor, Memory]:
-        """`unroll` of x [B, T, F] by torch's kernel; behind the steps `inside` [B, T] all but the output stays."""
-        if self.kernel is None:
-            raise ValueError(f"torch has no kernel for {type(self).__name__}")
-        weight, recurrent = self.input.weight, self.recurrent.weight
-        if inside is not None and self.tensors > 1:
-            x, weight = self.frozen(x, weight, inside)
-        own = (
-            self.input.bias.new_zeros(len(recurrent)) if self.recurrent.bias is None else self.recurrent.bias
-        )
-        before = tuple(leaf.unsqueeze(0) for leaf in state)
-        parameters = [weight, recurrent, self.input.bias, own]
-        given = before if self.tensors > 1 else before[0]
-        y, *after = self.kernel(x, given, parameters, True, 1, 0.0, self.training, False, True)
-        return y, tuple(leaf.squeeze(0) for leaf in after)
-
-    def frozen(self, x: Tensor, weight: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
-        """Input and input matrix with one feature more, that keeps the state at padding; for cells with several."""
-        raise NotImplementedError
-
     def at_once(
         self, x: Tensor, state: Memory, start: Tensor | None, valid: Tensor | None
     ) -> tuple[Tensor, Memory] | None:
-        """`unroll` by torch's kernel, on segments that each begin once; None where the loop must do."""
-        if not self.suits(x):
+        """`unroll` by a kernel; None where the loop must do, or is as quick."""
+        if not self.has_kernel() or torch.compiler.is_compiling() or x.shape[-2] < SHORT or x.numel() == 0:
             return None
-        lead = x.shape[:-2]
-        x = x.reshape(-1, *x.shape[-2:])
-        state = tuple(leaf.reshape(-1, self.width) for leaf in state)
-        if start is not None:
-            start = start.reshape(x.shape[:2])
-            if not bool(start[:, 1:].any()):
-                state, start = forget(state, start[:, 0]), None
-        if valid is not None:
-            valid = valid.reshape(x.shape[:2])
-            valid = None if bool((lengths(valid) == x.shape[1]).all()) else valid
-        if start is None and valid is None:
-            y, state = self.layer(x, state)
-        else:
-            every = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
-            if valid is not None and not bool(valid.any()):
-                return None
-            segments = cut(~every if start is None else start, every if valid is None else valid)
-            if segments.steps() > self.waste * every.numel():
-                return None
-            y, state = self._repacked(x, state, segments)
-        return y.reshape(*lead, *y.shape[1:]), tuple(leaf.reshape(*lead, self.width) for leaf in state)
+        states = self.trajectory(x, state, start)
+        if valid is None:
+            return states[0], tuple(leaf[..., -1, :] for leaf in states)
+        size = valid.sum(-1)
+        ends = (size - 1).clamp(min=0)[..., None, None].expand(*size.shape, 1, self.width)
+        last = tuple(leaf.gather(-2, ends).squeeze(-2) for leaf in states)
+        return torch.where(valid.unsqueeze(-1), states[0], 0.0), choose(size > 0, last, state)
 
-    def _repacked(self, x: Tensor, state: Memory, segments: Segments) -> tuple[Tensor, Memory]:
-        before = [segments.begin(leaf) for leaf in state]
-        outputs, afters = [], []
-        for group in segments.groups:
-            packed, inside = segments.pack(x, group)
-            y, after = self.layer(packed, tuple(leaf[slice(*group[:2])] for leaf in before), inside)
-            outputs.append(y)
-            afters.append(after[1:])
-        y = segments.unpack(outputs)
-        h = y[torch.arange(len(y), device=y.device), segments.ends]
-        kept = (torch.cat(leaves).index_select(0, segments.last) for leaves in zip(*afters, strict=True))
-        return y, choose(~segments.empty, (h, *kept), state)
+    def has_kernel(self) -> bool:
+        """Whether a hand-derived backward covers this form."""
+        return False
+
+    def trajectory(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Every state on the way, each of its tensors [B, T, H], by the kernel; differentiable once."""
+        raise ValueError(f"{type(self).__name__} has no kernel that keeps every state: call `fold`")
+
+    def by_weights(
+        self, fed: Tensor, state: Memory, start: Tensor | None
+    ) -> tuple[list[Tensor], Tensor | None]:
+        """What a kernel reads, with the axes [S, B, …] or [B, …] that the weights have: fed and states, start."""
+        lead, seeds = fed.shape[:-2], self.recurrent.weight.shape[:-2]
+        leaves = [fed, *(state or self.init_state(*lead))]
+        found = [leaf.reshape(*seeds, -1, *leaf.shape[len(lead) :]) for leaf in leaves]
+        return found, None if start is None else start.reshape(*seeds, -1, start.shape[-1])

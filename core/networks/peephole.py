@@ -103,41 +103,24 @@ class PeepholeLSTM(Cell):
         h = o * c if "NOAF" in self.ablate else o * torch.tanh(c)
         return (h, c, i, f, o) if gates else (h, c)
 
-    def at_once(
-        self, x: Tensor, state: Memory, start: Tensor | None, valid: Tensor | None
-    ) -> tuple[Tensor, Memory] | None:
-        if not self.has_kernel() or torch.compiler.is_compiling() or x.numel() == 0:
-            return None
-        h, c, _ = self.trajectory(x, state, start, valid)
-        if valid is None:
-            return h, (h[..., -1, :], c[..., -1, :])
-        size = valid.sum(-1)
-        ends = (size - 1).clamp(min=0)[..., None, None].expand(*size.shape, 1, self.width)
-        last = torch.where(size.unsqueeze(-1) > 0, h.gather(-2, ends).squeeze(-2), state[0])
-        return torch.where(valid.unsqueeze(-1), h, 0.0), (last, c[..., -1, :])
-
     def has_kernel(self) -> bool:
-        """Whether the hand-derived backward covers this form."""
         return "FGR" not in self.ablate and all(isinstance(p, Diagonal) for p in self.peepholes.values())
 
-    def trajectory(
-        self, x: Tensor, state: Memory = (), start: Tensor | None = None, valid: Tensor | None = None
+    def trajectory(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, ...]:
+        return self.gated(x, state, start)[:2]
+
+    def gated(
+        self, x: Tensor, state: Memory = (), start: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Every h and c [B, T, H] and every gate i, f, g, o [B, T, 4, H] on the way."""
+        """Every h and c [B, T, H] and every gate i, f, g, o [B, T, 4, H] on the way; the gates without a gradient."""
         if not self.has_kernel():
             raise ValueError("only diagonal peepholes without FGR have a kernel that keeps every state")
-        lead, seeds = x.shape[:-2], self.recurrent.weight.shape[:-2]
-        fed, across = self._four(self.input(x), SHUT, -1), self._four(self.recurrent.weight, 0.0, -2)
-        if valid is not None:
-            start = None if start is None else start & valid
-            fed = torch.where(valid.unsqueeze(-1), fed, self._closed(fed))
-        flat = [fed, *(state or self.init_state(*lead)), *([] if start is None else [start])]
-        sizes = (*seeds, -1)
-        fed, h, c, *rest = (leaf.reshape(*sizes, *leaf.shape[len(lead) :]) for leaf in flat)
+        across = self._four(self.recurrent.weight, 0.0, -2)
+        (fed, h, c), start = self.by_weights(self._four(self.input(x), SHUT, -1), state, start)
         flags = "NIAF" not in self.ablate, "NOAF" not in self.ablate
-        found = run(fed, across, self._peeps(), h, c, rest[0] if rest else None, *flags)
-        h, c, gates = (leaf.reshape(*lead, *leaf.shape[len(seeds) + 1 :]) for leaf in found)
-        return h, c, gates.unflatten(-1, (4, self.width))
+        found = run(fed, across, self._peeps() if self.peepholes else None, h, c, start, *flags)
+        hs, cs, gates = (leaf.reshape(*x.shape[:-1], leaf.shape[-1]) for leaf in found)
+        return hs, cs, gates.unflatten(-1, (4, self.width))
 
     def _four(self, given: Tensor, missing: float, dim: int) -> Tensor:
         """The blocks of all four gates: σ(∞) = 1 is the one that was taken away, and 1 − σ(a) = σ(−a)."""
@@ -154,14 +137,10 @@ class PeepholeLSTM(Cell):
         for name, peephole in self.peepholes.items():
             assert isinstance(peephole, Diagonal)
             parts[name] = peephole.weight
-        if "CIFG" in self.ablate and parts:
+        if "CIFG" in self.ablate:
             parts["f"] = -parts["i"]
         none = self.recurrent.weight.new_zeros(*self.recurrent.weight.shape[:-2], self.width)
         return torch.stack([parts.get(name, none) for name in "ifo"], -2)
-
-    def _closed(self, fed: Tensor) -> Tensor:
-        """What keeps the cell state: i = σ(−∞) = 0, f = σ(∞) = 1."""
-        return fed.new_tensor([-SHUT, SHUT, 0.0, 0.0]).repeat_interleave(self.width)
 
 
 def _matrix(width: int) -> Linear:

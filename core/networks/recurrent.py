@@ -1,7 +1,7 @@
 """Recurrent networks out of linear maps, so that they stack over seeds like any other; CELLS names them all.
 
-A cell read step by step and torch's own layer give the same numbers. The layer learns faster on the CPU, but has no
-rule for batching over seeds, and costs three times as much for a single step: `unroll` chooses by what it is given.
+A cell read step by step and its kernel give the same numbers; the kernel learns faster. The LSTM also has torch's
+own layer, faster still on the CPU, but without a rule for batching over seeds: `unroll` chooses by what it is given.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from core.networks.cell import SHUT, Cell
-from core.networks.net import Linear, Memory, draw, pick
+from core.networks import gru_kernel, peephole_kernel, rnn_kernel
+from core.networks.cell import SHUT, Cell, choose, forget
+from core.networks.net import Linear, Memory, draw, pick, transformed
 from core.networks.peephole import ABLATIONS, PeepholeLSTM
+from core.networks.segments import Segments, cut, lengths
 
 
 class RNN(Cell):
@@ -33,10 +35,19 @@ class RNN(Cell):
         activation: str = "tanh",
     ) -> None:
         super().__init__(inputs, width, initialise, initialise_recurrent)
-        self.activation, self.kernel = pick(RNN_ACTIVATIONS, activation, "activation")
+        self.activation = pick(RNN_ACTIVATIONS, activation, "activation")
 
     def advance(self, fed: Tensor, state: Memory) -> tuple[Tensor, ...]:
         return (self.activation(fed + self.recurrent(state[0])),)
+
+    def has_kernel(self) -> bool:
+        return True
+
+    def trajectory(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, ...]:
+        (fed, h), start = self.by_weights(self.input(x), state, start)
+        relu = self.activation is torch.relu
+        found = rnn_kernel.run(fed, self.recurrent.weight, h, start, relu)
+        return (found.reshape(*x.shape[:-1], self.width),)
 
 
 class LSTM(Cell):
@@ -49,8 +60,7 @@ class LSTM(Cell):
     """
 
     gates, tensors = 4, 2
-    kernel = torch.lstm
-    waste = 4.0  # oneDNN's is that much faster than the loop
+    waste = 4.0  # how many times as many steps padding may make before the kernel is the better way
 
     def __init__(
         self,
@@ -70,8 +80,81 @@ class LSTM(Cell):
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
 
-    def frozen(self, x: Tensor, weight: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
-        """At padding the new feature is 1: i = σ(−∞) = 0 and f = σ(∞) = 1, so that c' = c, to the last bit."""
+    def has_kernel(self) -> bool:
+        return True
+
+    def trajectory(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, ...]:
+        (fed, h, c), start = self.by_weights(self.input(x), state, start)
+        found = peephole_kernel.run(fed, self.recurrent.weight, None, h, c, start)
+        return tuple(leaf.reshape(*x.shape[:-1], self.width) for leaf in found[:2])
+
+    def at_once(
+        self, x: Tensor, state: Memory, start: Tensor | None, valid: Tensor | None
+    ) -> tuple[Tensor, Memory] | None:
+        """By torch's layer (oneDNN) in float32, for one seed, on the CPU, outside of vmap and compilation.
+
+        That cannot begin anew in between: it reads the segments as rows, where that makes little padding.
+        """
+        found = self.by_layer(x, state, start, valid) if self.suits(x) else None
+        return super().at_once(x, state, start, valid) if found is None else found
+
+    def suits(self, x: Tensor) -> bool:
+        """Whether oneDNN may read this input."""
+        plain = x.dtype == torch.float32 == self.recurrent.weight.dtype and x.device.type == "cpu"
+        return plain and self.recurrent.weight.dim() == 2 and x.numel() > 0 and not transformed()
+
+    def by_layer(
+        self, x: Tensor, state: Memory, start: Tensor | None, valid: Tensor | None
+    ) -> tuple[Tensor, Memory] | None:
+        """`unroll` by `layer`, on segments that each begin once; None where they would be padded too much."""
+        lead = x.shape[:-2]
+        x = x.reshape(-1, *x.shape[-2:])
+        state = tuple(leaf.reshape(-1, self.width) for leaf in state)
+        if start is not None:
+            start = start.reshape(x.shape[:2])
+            if not bool(start[:, 1:].any()):
+                state, start = forget(state, start[:, 0]), None
+        if valid is not None:
+            valid = valid.reshape(x.shape[:2])
+            valid = None if bool((lengths(valid) == x.shape[1]).all()) else valid
+        if start is None and valid is None:
+            y, state = self.layer(x, state)
+        else:
+            every = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+            if valid is not None and not bool(valid.any()):
+                return None
+            segments = cut(~every if start is None else start, every if valid is None else valid)
+            if segments.steps() > self.waste * every.numel():
+                return None
+            y, state = self._repacked(x, state, segments)
+        return y.reshape(*lead, *y.shape[1:]), tuple(leaf.reshape(*lead, self.width) for leaf in state)
+
+    def _repacked(self, x: Tensor, state: Memory, segments: Segments) -> tuple[Tensor, Memory]:
+        before = [segments.begin(leaf) for leaf in state]
+        outputs, cells = [], []
+        for group in segments.groups:
+            packed, inside = segments.pack(x, group)
+            y, (_, c) = self.layer(packed, tuple(leaf[slice(*group[:2])] for leaf in before), inside)
+            outputs.append(y)
+            cells.append(c)
+        y = segments.unpack(outputs)
+        h = y[torch.arange(len(y), device=y.device), segments.ends]
+        c = torch.cat(cells).index_select(0, segments.last)
+        return y, choose(~segments.empty, (h, c), state)
+
+    def layer(self, x: Tensor, state: Memory, inside: Tensor | None = None) -> tuple[Tensor, Memory]:
+        """`unroll` of x [B, T, F] by torch's layer; behind the steps `inside` [B, T] the cell state stays."""
+        weight, recurrent = self.input.weight, self.recurrent.weight
+        if inside is not None:
+            x, weight = self._frozen(x, weight, inside)
+        weights = [weight, recurrent, self.input.bias, self.input.bias.new_zeros(len(recurrent))]
+        before = [leaf.unsqueeze(0) for leaf in state]
+        # with biases, one layer, no dropout, whether training, one direction, batch first
+        y, h, c = torch.lstm(x, before, weights, True, 1, 0.0, self.training, False, True)
+        return y, (h[0], c[0])
+
+    def _frozen(self, x: Tensor, weight: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+        """One more input, 1 at padding: there i = σ(−∞) = 0 and f = σ(∞) = 1, so that c' = c, to the last bit."""
         column = weight.new_zeros(len(weight), 1)
         column[: self.width], column[self.width : 2 * self.width] = -SHUT, SHUT
         padding = (~inside).to(x.dtype).unsqueeze(-1)
@@ -94,7 +177,6 @@ class GRU(Cell):
     """
 
     gates, tensors = 3, 1
-    kernel = torch.gru
 
     def __init__(
         self,
@@ -114,9 +196,6 @@ class GRU(Cell):
             self.candidate = Linear(width, width, bias=False)
             draw(self.candidate, initialise_recurrent or initialise, 1.0)
 
-    def suits(self, x: Tensor) -> bool:
-        return not self.before and not self.new and super().suits(x)
-
     def advance(self, fed: Tensor, state: Memory) -> tuple[Tensor, ...]:
         (h,) = state
         (fr, fz, fn), (hr, hz, *hn) = fed.chunk(3, -1), self.recurrent(h).split(self.width, -1)
@@ -124,11 +203,19 @@ class GRU(Cell):
         n = torch.tanh(fn + (self.candidate(r * h) if self.before else r * hn[0]))
         return ((1 - z) * h + z * n if self.new else (1 - z) * n + z * h,)
 
+    def has_kernel(self) -> bool:
+        return True
 
-RNN_ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[..., object]]] = {
-    "tanh": (torch.tanh, torch.rnn_tanh),
-    "relu": (torch.relu, torch.rnn_relu),
-}
+    def trajectory(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, ...]:
+        (fed, h), start = self.by_weights(self.input(x), state, start)
+        weight, bias = self.recurrent.weight, self.recurrent.bias
+        if self.before:
+            weight = torch.cat([weight, self.candidate.weight], -2)
+        found = gru_kernel.run(fed, weight, bias, h, start, self.new)
+        return (found.reshape(*x.shape[:-1], self.width),)
+
+
+RNN_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
 
 CELLS: dict[str, Callable[..., Cell]] = {
     "rnn": RNN,

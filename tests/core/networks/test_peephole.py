@@ -95,7 +95,7 @@ def test_each_ablation_is_what_it_says() -> None:
     def gates(*ablate: str) -> tuple[PeepholeLSTM, list[Tensor], Tensor, Tensor]:
         net = drawn(3, 4, ablate=ablate)
         (h, c), (before, _) = net.step(x, state)[1], state
-        net_h, net_c, four = net.trajectory(x.unsqueeze(1), state)
+        net_h, net_c, four = net.gated(x.unsqueeze(1), state)
         close((net_h[:, 0], net_c[:, 0]), (h, c))
         pre = dict(zip(net.blocks, (net.input(x) + net.recurrent(before)).chunk(net.gates, -1), strict=True))
         return net, list(four[:, 0].unbind(-2)), c, pre["g"]
@@ -146,7 +146,7 @@ def test_what_cannot_be() -> None:
         with pytest.raises(ValueError, match=", ".join(pair)):
             PeepholeLSTM(2, 2, ablate=pair)
     with pytest.raises(ValueError, match="diagonal"):
-        PeepholeLSTM(2, 2, peephole="full").trajectory(torch.zeros(1, 1, 2))
+        PeepholeLSTM(2, 2, peephole="full").gated(torch.zeros(1, 1, 2))
 
 
 def gradients(found: tuple[Tensor, Memory], given: Sequence[Tensor]) -> list[Tensor]:
@@ -214,7 +214,7 @@ def test_kernel_equals_loop_in_every_form(ablate: tuple[str, ...], peephole: str
 def test_every_cell_state_comes_back() -> None:
     net, x = drawn(3, 4), torch.randn(2, 6, 3, dtype=F64)
     start = torch.tensor([[False] * 6, [False, False, False, True, False, False]])
-    hs, cs, gates = net.trajectory(x, (), start)
+    hs, cs, gates = net.gated(x, (), start)
     state: Memory = ()
     for t in range(6):
         _, state = net.step(x[:, t], state, start[:, t])

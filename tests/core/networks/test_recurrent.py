@@ -161,25 +161,21 @@ def copied(ours: Cell, theirs: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-def test_rnn_is_pytorchs_cell_form_and_layer_form(activation: str) -> None:
+def test_rnn_is_pytorchs_by_loop_and_by_kernel(activation: str) -> None:
     theirs = nn.RNN(4, 5, nonlinearity=activation, batch_first=True).double()
     ours = RNN(4, 5, activation=activation).double()
     copied(ours, theirs)
     x, h = torch.randn(3, 9, 4, dtype=F64), torch.randn(3, 5, dtype=F64)
     expected, last = theirs(x, h.unsqueeze(0))
-    for form in (ours.fold, ours.layer):
+    for form in (ours.fold, ours.unroll):
         y, state = form(x, (h,))
         torch.testing.assert_close(y, expected, rtol=0, atol=1e-12)
         torch.testing.assert_close(state[0], last[0], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["rnn", "rnn-relu", "lstm", "gru"])
-def test_cell_form_and_layer_form_are_equal(name: str) -> None:
-    net = CELLS[name](4, 5).double()
-    x, state = (
-        torch.randn(3, 9, 4, dtype=F64),
-        tuple(torch.randn(3, 5, dtype=F64) for _ in CELLS[name](4, 5).init_state(1)),
-    )
+def test_torchs_layer_of_the_lstm_is_the_loop() -> None:
+    net = LSTM(4, 5).double()
+    x, state = torch.randn(3, 9, 4, dtype=F64), tuple(torch.randn(3, 5, dtype=F64) for _ in range(2))
     torch.testing.assert_close(net.fold(x, state), net.layer(x, state), rtol=0, atol=1e-12)
 
 
@@ -263,15 +259,14 @@ def masks(batch: int, time: int) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("resets", [False, True])
 @pytest.mark.parametrize("ragged", [False, True])
-@pytest.mark.parametrize("name", ["rnn", "rnn-relu", "lstm", "gru"])
-def test_torchs_kernels_equal_the_loop(name: str, resets: bool, ragged: bool) -> None:
-    net = CELLS[name](3, 6)
-    net.waste = 10.0  # take the kernel in any case
+def test_torchs_layer_equals_the_loop(resets: bool, ragged: bool) -> None:
+    net = LSTM(3, 6)
+    net.waste = 10.0  # take the layer in any case
     x = torch.randn(2, 3, 20, 3, requires_grad=True)
     start, valid = (mask.reshape(2, 3, 20) for mask in masks(6, 20))
     masked = (start if resets else None, valid if ragged else None)
     state = tuple(torch.randn(2, 3, 6, requires_grad=True) for _ in net.init_state(1))
-    fast, slow = net.at_once(x, state, *masked), net.fold(x, state, *masked)
+    fast, slow = net.by_layer(x, state, *masked), net.fold(x, state, *masked)
     assert fast is not None
     given = [x, *state, *net.parameters()]
     found = []
@@ -285,23 +280,29 @@ def test_torchs_kernels_equal_the_loop(name: str, resets: bool, ragged: bool) ->
     torch.testing.assert_close(found[0][0], found[1][0], rtol=0, atol=1e-6)
 
 
-def test_what_takes_the_kernel() -> None:
+def test_what_takes_torchs_layer() -> None:
     x, start = torch.randn(2, 8, 3), torch.zeros(2, 8, dtype=torch.bool)
     every = start.clone()
     every[:, ::2] = True
+    net = LSTM(3, 4)
+    assert all(net.by_layer(x, net.init_state(2), begin, None) for begin in (None, start, every))
+    net.waste = 0.5
+    assert net.by_layer(x, net.init_state(2), every, None) is None
+    assert net.suits(x)
+    assert not net.suits(x.double())
+    assert not LSTM(3, 4).double().suits(x)
+    assert not functional_call(Suits(net), dict(stack_module_state([Suits(net)] * 2)[0]), (x,))
 
-    def fast(name: str, x: Tensor = x, start: Tensor | None = None, **how: Any) -> bool:
-        net = CELLS[name](3, 4, **how).to(x.dtype)
-        return net.at_once(x, net.init_state(2), start, None) is not None
 
-    assert all(fast(name) for name in ("rnn", "lstm", "gru", "peephole"))
-    assert fast("lstm", start=start)
-    assert fast("lstm", start=every)
-    assert not fast("gru-before")
-    assert not fast("lstm", x.double())
-    net = CELLS["lstm"](3, 4)
-    weights = dict(stack_module_state([net, net])[0])
-    assert functional_call(net, weights, (torch.randn(2, 2, 8, 3),))[0].shape == (2, 2, 8, 4)
+class Suits(nn.Module):
+    """Whether torch's layer would be taken, as a forward pass: for stacked weights."""
+
+    def __init__(self, net: LSTM) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> bool:
+        return self.net.suits(x)
 
 
 def test_no_gradient_crosses_a_start_in_the_kernel() -> None:
