@@ -5,7 +5,7 @@ An agent says how a table moves after one decision. Here is the rest.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -34,12 +34,12 @@ class Settings:
 
 
 class Moment(NamedTuple):
-    """One decision of one environment, in plain numbers; states and actions are counted from 0."""
+    """One decision of one environment; states and actions are counted from 0."""
 
-    state: int
+    state: Any  # its number; or its active features [n], see rl/traces.py
     action: int
     reward: float
-    next_state: int
+    next_state: Any
     terminated: bool
     over: bool  # terminated, or cut by a time limit
     epsilon: float
@@ -55,9 +55,8 @@ class Table(ABC):
 
     def __init__(self, spec: Spec, config: Settings) -> None:
         self.config, self.steps, self.step = config, spec.steps, 0
-        states = spaces.count(spec.observation_space, self.id, "observations")
+        states, self.first_state = self.size(spec)
         actions = spaces.count(spec.action_space, self.id, "actions")
-        self.first_state = int(spec.observation_space.start)
         self.first_action = int(spec.action_space.start)
         self.q: NDArray[np.float64] = np.full((len(spec.seeds), states, actions), config.initial)
         self.seed_column = np.arange(len(spec.seeds))[:, None]
@@ -66,6 +65,19 @@ class Table(ABC):
         self.chance = Chance(
             spec.seeds, f"{self.id} cut"
         )  # such as for actions that a time limit leaves untaken
+
+    def size(self, spec: Spec) -> tuple[int, int]:
+        """How many states there are, and the first one's number."""
+        space = spec.observation_space
+        return spaces.count(space, self.id, "observations"), int(getattr(space, "start", 0))
+
+    def states(self, obs: Array) -> Array:
+        """Observations as the table counts them."""
+        return np.asarray(obs - self.first_state)
+
+    def values(self, states: Array) -> Array:
+        """Of every action ``[seed, env, action]``."""
+        return np.asarray(self.q[self.seed_column, states])
 
     @property
     def done(self) -> float:
@@ -77,7 +89,7 @@ class Table(ABC):
     def act(
         self, obs: Array, memory: Memory, *, start: Array, explore: Chance | None
     ) -> tuple[Array, Memory]:
-        values: Array = self.q[self.seed_column, obs - self.first_state]  # [S, E, A]
+        values = self.values(self.states(obs))
         if explore is None:
             return greedy(values), memory
         chance = explore.uniform(values.shape[1], 1 + values.shape[2])
@@ -91,25 +103,17 @@ class Table(ABC):
         lead = transition.reward.shape
         chance = self.chance.uniform(lead[1], self.draws) if self.draws else np.zeros((*lead, 0), np.float32)
         errors, pace = np.zeros(lead), (self.epsilon(self.done), self.lr(self.done))
-        for k, env in np.ndindex(*lead):  # one after the other: two environments may stand in the same state
-            errors[k, env] = self.moved(k, env, self._moment(transition, (k, env), *pace, chance[k, env]))
+        here, there = self.states(transition.obs), self.states(transition.next_obs)
+        over = transition.terminated | transition.truncated
+        for seed, env in np.ndindex(
+            *lead
+        ):  # one after the other: two environments may stand in the same state
+            at = (int(seed), int(env))
+            taken = here[at], int(transition.action[at]), float(transition.reward[at]), there[at]
+            now = Moment(*taken, bool(transition.terminated[at]), bool(over[at]), *pace, chance[at])
+            errors[at] = self.moved(seed, env, now)
         self.step += lead[1]
         return {"loss/td": torch.from_numpy(errors.mean(1))}
-
-    def _moment(
-        self, transition: Transition, place: tuple[int, int], epsilon: float, lr: float, chance: Array
-    ) -> Moment:
-        return Moment(
-            int(transition.obs[place]) - self.first_state,
-            int(transition.action[place]),
-            float(transition.reward[place]),
-            int(transition.next_obs[place]) - self.first_state,
-            bool(transition.terminated[place]),
-            bool(transition.terminated[place] | transition.truncated[place]),
-            epsilon,
-            lr,
-            chance,
-        )
 
     @abstractmethod
     def moved(self, seed: int, env: int, now: Moment) -> float:

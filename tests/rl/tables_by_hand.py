@@ -17,10 +17,11 @@ from rl.task import Task
 def table(
     name: str, states: int = 4, actions: int = 2, seeds: int = 1, envs: int = 1, **config: Any
 ) -> Table:
-    """α = 0.5 and γ = 0.9 throughout."""
+    """α = 0.5 and γ = 0.9 throughout, unless told otherwise."""
     module = module_of(name)
     spec = Spec(Discrete(states), Discrete(actions), tuple(range(seeds)), envs, steps=100)
-    made: Table = module.AGENT(spec, module.Config(lr=0.5, lr_schedule="constant", gamma=0.9, **config))
+    settings = {"lr": 0.5, "lr_schedule": "constant", "gamma": 0.9, **config}
+    made: Table = module.AGENT(spec, module.Config(**settings))
     return made
 
 

@@ -1,0 +1,296 @@
+"""The tabular ladder: n steps, traces, two tables, whole episodes, a model of one's own. Numbers by hand."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete
+
+from core.errors import UserError
+from rl.agent import Spec
+from rl.agents import double_q_learning, dyna_q, monte_carlo, n_step_sarsa, q_lambda, sarsa_lambda
+from rl.tiles import Tiles
+from rl.traces import update as along
+from tests.rl.tables_by_hand import table, trained, transition
+
+AT0 = np.array([0])
+
+
+def walk(agent: object, steps: Sequence[tuple[int, int, float, int]], end: str = "terminated") -> None:
+    """(state, action, reward, next state), the last one an end."""
+    for k, step in enumerate(steps):
+        agent.learn(transition(*step, **{end: k == len(steps) - 1}))  # type: ignore[attr-defined]
+
+
+# --- n-step SARSA
+
+
+def test_n_steps_by_hand() -> None:
+    agent = table("n-step-sarsa", n=2)  # γ = .9, α = .5
+    agent.q[0, 2] = [4.0, 6.0]
+    agent.learn(transition(0, 0, 1.0, 1))
+    agent.learn(transition(1, 0, 2.0, 2))
+    assert not agent.q[0, :2].any()  # the action after two rewards is not known yet
+    agent.learn(transition(2, 1, 3.0, 3, terminated=True))
+    # G = 1 + .9·2 + .81·6 = 7.66, then 2 + .9·3 = 4.7 and 3: an end has nothing after it
+    assert agent.q[0, 0, 0] == pytest.approx(3.83)
+    assert agent.q[0, 1, 0] == pytest.approx(2.35)
+    assert agent.q[0, 2, 1] == pytest.approx(4.5)
+    agent.learn(transition(0, 1, 1.0, 1))  # a new episode: nothing of the last one is left
+    assert agent.past[0][0] == [(0, 1, 1.0)]
+
+
+def test_n_steps_end_at_a_time_limit_with_the_value_there() -> None:
+    agent = table("n-step-sarsa", n=3, epsilon=0.0, epsilon_end=0.0)
+    agent.q[0, 2] = [4.0, 6.0]
+    walk(agent, [(0, 0, 1.0, 1), (1, 0, 2.0, 2)], end="truncated")
+    # 1 + .9·2 + .81·6, and 2 + .9·6, the greedy action there being worth 6
+    assert agent.q[0, 0, 0] == pytest.approx(3.83)
+    assert agent.q[0, 1, 0] == pytest.approx(3.7)
+
+
+def test_one_step_is_sarsa_to_the_bit() -> None:
+    ours, theirs = (trained(name, "CliffWalking-v1", [3], 1500, **n)[0] for name, n in
+                    (("n-step-sarsa", {"n": 1}), ("sarsa", {})))  # fmt: skip
+    assert np.ptp(theirs.q) > 0
+    assert np.array_equal(ours.q, theirs.q)
+
+
+# --- traces
+
+
+def test_accumulating_and_replacing_traces_by_hand() -> None:
+    # Twice the same state and action, then another: γλ = .5, α = .1, every reward 1, nothing follows.
+    for kind, expected in (("accumulating", (0.1, 0.235)), ("replacing", (0.1, 0.19))):
+        q, e = np.zeros((2, 1)), np.zeros((2, 1))
+        along(q, e, AT0, 0, 1.0, 0.0, 0.0, 0.5, 0.1, kind)
+        assert q[0, 0] == pytest.approx(expected[0])
+        assert e[0, 0] == 0.5
+        along(q, e, AT0, 0, 1.0, 0.0, 0.0, 0.5, 0.1, kind)  # δ = .9; e = 1.5 or 1
+        assert q[0, 0] == pytest.approx(expected[1])
+        along(q, e, np.array([1]), 0, 1.0, 0.0, 0.0, 0.5, 0.1, kind)  # δ = 1; what is left of e: .75 or .5
+        assert q[0, 0] == pytest.approx(expected[1] + 0.1 * (0.75 if kind == "accumulating" else 0.5))
+        assert q[1, 0] == pytest.approx(0.1)
+
+
+def online_lambda_return(
+    steps: Sequence[tuple[int, float, int]], states: int, gamma: float, lam: float, alpha: float
+) -> np.ndarray:
+    """What true online TD(λ) is defined by: at each new step every update since the start is done anew, with λ-returns
+    as far as can be seen (Sutton & Barto 2018, section 12.4, written out)."""
+    weights = [np.zeros(states)]  # w after 0, 1, … steps, each made from the first weights on
+    for horizon in range(1, len(steps) + 1):
+        now = np.zeros(states)
+        for t in range(horizon):
+            returns, gain = [], 0.0
+            for n in range(1, horizon - t + 1):
+                gain += gamma ** (n - 1) * steps[t + n - 1][1]
+                after, over = steps[t + n - 1][2], t + n == len(steps)
+                # the value there as it was when that step was made
+                returns.append(gain + (0.0 if over else gamma**n * weights[t + n - 1][after]))
+            mixed = sum((1 - lam) * lam**n * g for n, g in enumerate(returns[:-1]))
+            target = mixed + lam ** (len(returns) - 1) * returns[-1]
+            now[steps[t][0]] += alpha * (target - now[steps[t][0]])
+        weights.append(now)
+    return weights[-1]
+
+
+def test_dutch_traces_equal_the_definition_by_returns() -> None:
+    steps = [(0, 1.0, 1), (1, -2.0, 0), (0, 0.5, 2), (2, 3.0, 1), (1, 1.0, 0), (0, 4.0, 3)]
+    gamma, lam, alpha = 0.9, 0.7, 0.3
+    q, e, foreseen = np.zeros((4, 1)), np.zeros((4, 1)), 0.0
+    for t, (state, reward, after) in enumerate(steps):
+        value = float(q[after, 0])
+        following = 0.0 if t == len(steps) - 1 else gamma * value
+        along(q, e, np.array([state]), 0, reward, following, foreseen, gamma * lam, alpha, "dutch")
+        foreseen = value
+    assert q[:, 0] == pytest.approx(online_lambda_return(steps, 4, gamma, lam, alpha), abs=1e-12)
+    wrong, e = np.zeros((4, 1)), np.zeros((4, 1))
+    for t, (state, reward, after) in enumerate(steps):
+        following = 0.0 if t == len(steps) - 1 else gamma * float(wrong[after, 0])
+        along(wrong, e, np.array([state]), 0, reward, following, 0.0, gamma * lam, alpha, "accumulating")
+    assert abs(wrong - q).max() > 0.01  # the other kinds only come near
+
+
+@pytest.mark.parametrize("kind", ["accumulating", "replacing", "dutch"])
+@pytest.mark.parametrize(("ours", "theirs"), [("sarsa-lambda", "sarsa"), ("q-lambda", "q-learning")])
+def test_without_lambda_they_are_the_one_step_agents(ours: str, theirs: str, kind: str) -> None:
+    one = trained(ours, "CliffWalking-v1", [3], 1500, trace=0.0, traces=kind)[0]
+    two = trained(theirs, "CliffWalking-v1", [3], 1500, epsilon_end=one.config.epsilon_end)[0]
+    assert one.q == pytest.approx(two.q, abs=1e-12)
+    assert np.ptp(two.q) > 0
+
+
+def test_traces_are_forgotten_at_an_end_and_cut_where_a_step_is_not_greedy() -> None:
+    agent = table("q-lambda", trace=1.0)
+    agent.q[0, 1] = [0.0, 2.0]
+    agent.learn(transition(0, 0, 0.0, 1))  # δ = .9·2
+    assert agent.q[0, 0, 0] == pytest.approx(0.9)
+    agent.learn(transition(1, 0, 8.0, 2))  # not the greedy action: the way here is cut
+    assert agent.q[0, 0, 0] == pytest.approx(0.9)
+    assert agent.q[0, 1, 0] == pytest.approx(4.0)
+    agent.learn(
+        transition(2, 1, 1.0, 3, terminated=True)
+    )  # as good as any there: δ = 1 goes back to 1, not to 0
+    assert agent.q[0, 1, 0] == pytest.approx(4.45)  # + .5 · .9 · 1
+    assert agent.q[0, 0, 0] == pytest.approx(0.9)
+    assert not agent.e.any()
+    sarsa = table("sarsa-lambda", trace=1.0)
+    walk(sarsa, [(0, 0, 0.0, 1), (1, 0, 8.0, 2)])
+    assert sarsa.q[0, 0, 0] == pytest.approx(0.5 * 0.9 * 8)  # the step need not be greedy
+    assert not sarsa.e.any()
+    assert sarsa.waiting == [[None]]
+
+
+# --- two tables, whole episodes
+
+
+def test_each_of_two_tables_is_judged_by_the_other() -> None:
+    mine, other = np.array([[0.0, 0.0], [3.0, 1.0]]), np.array([[0.0, 0.0], [5.0, 9.0]])
+    # the best there by mine is action 0, which the other says is worth 5: 1 + .9·5 = 5.5; not 9, and not 3
+    assert double_q_learning.update(mine, other, 0, 1, 1.0, 0.9, 1, 0, 0.5) == pytest.approx(5.5)
+    assert mine[0, 1] == pytest.approx(2.75)
+    assert not other[0].any()
+
+
+def test_two_tables_share_the_steps_and_their_mean_acts() -> None:
+    agent = table("double-q-learning")
+    for _ in range(400):
+        agent.learn(transition(0, 0, 1.0, 1, terminated=True))
+        agent.learn(transition(0, 1, 2.0, 1, terminated=True))
+    assert agent.q[0, 0] == pytest.approx([1.0, 2.0], abs=1e-6)
+    assert agent.q == pytest.approx(agent.pair.mean(0))
+    fresh, moved = table("double-q-learning"), []
+    for _ in range(1000):
+        before = fresh.pair.copy()
+        fresh.learn(transition(0, 0, float(np.random.default_rng(len(moved)).normal()), 1, terminated=True))
+        moved.append((fresh.pair != before).any((1, 2, 3)).tolist())
+    assert [sum(which) for which in moved] == [1] * 1000  # one of them, never both
+    assert np.mean([which[0] for which in moved]) == pytest.approx(0.5, abs=0.05)
+
+
+def test_luck_is_not_taken_for_worth() -> None:
+    """Many actions whose reward is 0 on average, ±1 by chance: Q-learning's best of them looks good, ours does not."""
+    values = {}
+    for name in ("q-learning", "double-q-learning"):
+        agent = table(name, states=2, actions=8, lr=0.1, gamma=1.0)
+        draws = np.random.default_rng(0)
+        for _ in range(4000):
+            agent.learn(
+                transition(1, int(draws.integers(8)), float(draws.choice([-1, 1])), 0, terminated=True)
+            )
+            agent.learn(transition(0, 0, 0.0, 1))
+        values[name] = agent.q[0, 0, 0]
+    assert values["q-learning"] > 0.2
+    assert abs(values["double-q-learning"]) < 0.15
+
+
+def test_returns_of_whole_episodes_by_hand() -> None:
+    steps = [(0, 0, 1.0), (1, 0, 2.0), (0, 0, 3.0)]
+    for first, expected in ((True, 1 + 0.5 * 2 + 0.25 * 3), (False, (3 + 2.75) / 2)):
+        q, visits = np.zeros((2, 1)), np.zeros((2, 1))
+        monte_carlo.update(q, visits, steps, 0.5, None, first)
+        assert q[0, 0] == pytest.approx(expected)  # G₀ = 2.75, G₂ = 3
+        assert q[1, 0] == pytest.approx(3.5)
+        assert visits[:, 0].tolist() == [1 if first else 2, 1]
+    q = np.zeros((2, 1))
+    monte_carlo.update(q, np.zeros((2, 1)), steps, 0.5, 0.1, True)
+    assert q[0, 0] == pytest.approx(0.275)
+
+
+def test_an_episode_that_a_limit_cuts_teaches_nothing() -> None:
+    agent = table("monte-carlo")
+    walk(agent, [(0, 0, 1.0, 1), (1, 0, 2.0, 2)], end="truncated")
+    assert not agent.q.any()
+    walk(agent, [(0, 0, 1.0, 1), (1, 0, 2.0, 2)])
+    assert agent.q[0, 0, 0] == pytest.approx(1 + 0.9 * 2)
+    assert agent.q[0, 1, 0] == pytest.approx(2.0)
+    walk(agent, [(0, 0, 0.0, 1), (1, 1, 0.0, 2)])
+    assert agent.q[0, 0, 0] == pytest.approx(1.4)  # the mean of 2.8 and 0
+
+
+# --- a model of one's own
+
+
+def test_what_was_seen_is_practised() -> None:
+    agent = table("dyna-q", planning=50)
+    agent.learn(transition(0, 0, 0.0, 1))
+    agent.learn(transition(1, 1, 1.0, 2, terminated=True))
+    # One real step to the end and fifty in thought: both values are where a hundred real steps would have brought them.
+    assert agent.q[0, 1, 1] == pytest.approx(1.0, abs=1e-3)
+    assert agent.q[0, 0, 0] == pytest.approx(0.9, abs=1e-2)
+    plain = table("dyna-q", planning=0)
+    walk(plain, [(0, 0, 0.0, 1), (1, 1, 1.0, 2)])
+    assert plain.q[0, 1, 1] == 0.5
+    assert plain.q[0, 0, 0] == 0.0
+
+
+def test_the_model_keeps_a_fair_sample_of_what_happened() -> None:
+    agent = table("dyna-q", planning=0, outcomes=4, states=12)
+    kept = np.zeros(12)
+    for _ in range(600):
+        model = dyna_q.Model(12, 2, 4)
+        for k in range(12):
+            agent.learn(transition(0, 0, float(k), k))  # for its random numbers
+            now = dyna_q.Moment(0, 0, float(k), k, False, False, 0.0, 0.0, np.zeros(1, np.float32))
+            model.remember(now, float(agent.chance.uniform(1, 1)[0, 0, 0]))
+        kept[model.successor[0, 0]] += 1
+    assert kept / 600 == pytest.approx(np.full(12, 1 / 3), abs=0.07)
+    assert model.tries[0, 0] == 12
+    assert model.known == 1
+    last = dyna_q.Model(12, 2, 1)
+    for k in range(5):
+        last.remember(now._replace(reward=float(k)), 0.99)
+    assert last.imagine(0.5, 0.99)[2] == 4.0  # of one the newest: the book's model
+
+
+# --- tiles
+
+
+def test_tiles_by_hand() -> None:
+    # Two grids of 2 × 2 over the unit square: tiles are ½ wide, the second grid is shifted by ½ · (½, ½).
+    tiles = Tiles(Box(0, 1, (2,)), 2, 2)
+    assert tiles.count == 2 * 9
+    found = tiles(np.array([[0.1, 0.1], [0.3, 0.1], [0.6, 0.9], [1.0, 1.0], [9.0, -9.0]]))
+    # first grid: row · 3 + column by halves; second: 9 + the same after adding half a tile, that is a quarter
+    assert found.tolist() == [[0, 9], [0, 12], [4, 14], [8, 17], [6, 15]]
+    near, far = tiles(np.array([0.3, 0.3])), tiles(np.array([0.45, 0.3]))
+    assert len(set(near.tolist()) & set(far.tolist())) == 2  # so near that nothing tells them apart
+
+
+def test_a_value_of_tiles_moves_by_the_step_size_once() -> None:
+    spec = Spec(Box(0, 1, (2,)), Discrete(2), (0,), steps=10)
+    agent = sarsa_lambda.AGENT(spec, sarsa_lambda.Config(lr=0.5, lr_end=0.5, initial=2.0, grids=4))
+    here = np.array([[[0.2, 0.7]]], np.float32)
+    assert agent.values(agent.states(here))[0, 0] == pytest.approx([2, 2])
+    agent.learn(transition(0, 1, 6.0, 0, terminated=True)._replace(obs=here, next_obs=here))
+    assert agent.values(agent.states(here))[0, 0] == pytest.approx([2, 4])  # half the way, whatever the grids
+
+
+@pytest.mark.parametrize(
+    ("space", "config", "line"),
+    [
+        (Box(-np.inf, np.inf, (2,)), {}, "tiles need bounds, and part 0"),
+        (Box(0, 1, (9,)), {}, "tiles are too many"),
+        (Box(0, 1, (2,)), {"low": (0.0,)}, "--low and --high need 2 numbers each"),
+        (Box(0, 255, (4, 4, 3), np.uint8), {}, "sarsa-lambda needs Discrete observations"),
+    ],
+)
+def test_what_cannot_be_tiled_is_said(space: Box, config: dict[str, object], line: str) -> None:
+    with pytest.raises(UserError, match=line):
+        sarsa_lambda.AGENT(Spec(space, Discrete(2), (0,)), sarsa_lambda.Config(**config))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        (lambda: n_step_sarsa.Config(n=0), "--n is 0"),
+        (lambda: q_lambda.Config(trace=1.5), "--trace is 1.5"),
+        (lambda: q_lambda.Config(tiles=0), "--tiles is 0"),
+        (lambda: dyna_q.Config(planning=-1), "--planning is -1"),
+        (lambda: dyna_q.Config(outcomes=0), "--outcomes is 0"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(config: object, line: str) -> None:
+    with pytest.raises(UserError, match=line):
+        config()  # type: ignore[operator]
