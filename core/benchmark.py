@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core import config as settings_file
-from core import simulation
+from core import networks_speed, simulation
 from core.cells import Cell, Mark, Measure, Row, Suite, Tier, judged
 from core.cli import main as lab
 from core.errors import UserError
@@ -24,6 +24,7 @@ from core.tables import between, write_between
 SUITES: dict[str, str] = {
     "spine": "q-learning, PPO and the VAE against their published marks, five seeds (three for the VAE)",
     "networks": "what networks of every kind learn against known marks: --tier smoke (minutes), table (an hour)",
+    "speed-networks": "milliseconds of a pass of cells and an encoder layer, ours and torch's modules (a minute)",
     "coverage": "how often the lab's intervals hold the truth, simulated (two minutes)",
 }
 FIVE = "--seeds 0 1 2 3 4"
@@ -133,5 +134,6 @@ def taken(root: Path) -> list[Row]:
 RUN: dict[str, Callable[[Sequence[str]], int]] = {
     "spine": spine,
     "networks": lambda argv: tiers(NETWORKS, argv[1:]),
+    "speed-networks": networks_speed.main,
     "coverage": simulation.main,
 }

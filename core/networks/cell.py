@@ -10,7 +10,7 @@ from core.networks.net import Linear, Memory, Net, draw, transformed
 from core.networks.segments import lengths
 
 SHUT = 1e4  # an infinity to a sigmoid: 0 or 1 exactly, with slope 0
-SHORT = 2  # steps under which a kernel does not pay
+SHORT = 6  # steps under which the loop is as quick as a kernel
 
 
 def forget(state: Memory, start: Tensor | None) -> Memory:
@@ -112,8 +112,31 @@ class Cell(Reader):
     def step(self, x: Tensor, state: Memory = (), start: Tensor | None = None) -> tuple[Tensor, Memory]:
         if x.dim() < 1 or x.shape[-1] != self.inputs:
             raise ValueError(f"a step has shape [B, {self.inputs}], not {list(x.shape)}")
-        after = self.advance(self.input(x), forget(state or self.init_state(*x.shape[:-1]), start))
+        if start is not None and start.shape != x.shape[:-1]:
+            raise ValueError(f"`start` must be [B] = {list(x.shape[:-1])}, not {list(start.shape)}")
+        state = state or self.init_state(*x.shape[:-1])
+        self.check_state(state, x, 1)
+        after = self.advance_by(x, forget(state, start))
         return after[0], after
+
+    def advance_by(self, x: Tensor, state: Memory) -> tuple[Tensor, ...]:
+        """The next state after x [B, F]."""
+        return self.advance(self.input(x), state)
+
+    def plain(self, x: Tensor) -> bool:
+        """Whether torch's own single steps may read x: one seed, outside of transforms and compilations."""
+        return x.dim() == 2 == self.recurrent.weight.dim() and not transformed()
+
+    def check_state(self, state: Memory, x: Tensor, own: int) -> None:
+        """ValueError unless every tensor of the state is [B, H] for x, whose last `own` axes are not of the batch."""
+        expected = (*x.shape[:-own], self.width)
+        for leaf in state:
+            if leaf.shape != expected:
+                raise ValueError(
+                    f"the state must be {list(expected)} for x {list(x.shape)}, not {list(leaf.shape)}"
+                )
+        if len(state) != self.tensors:
+            raise ValueError(f"the state must have {self.tensors} tensors {list(expected)}, not {len(state)}")
 
     def unroll(
         self, x: Tensor, state: Memory = (), start: Tensor | None = None, valid: Tensor | None = None
@@ -125,11 +148,7 @@ class Cell(Reader):
         """
         check_sequence(x, self.inputs, start, valid)
         state = state or self.init_state(*x.shape[:-2])
-        if state[0].shape != (*x.shape[:-2], self.width):
-            expected = [*x.shape[:-2], self.width]
-            raise ValueError(
-                f"the state must be {expected} for x {list(x.shape)}, not {list(state[0].shape)}"
-            )
+        self.check_state(state, x, 2)
         if valid is not None:
             # What stands at padding may be anything, NaN as well.
             x = torch.where(valid.unsqueeze(-1), x, 0.0)

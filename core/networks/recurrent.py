@@ -40,6 +40,12 @@ class RNN(Cell):
     def advance(self, fed: Tensor, state: Memory) -> tuple[Tensor, ...]:
         return (self.activation(fed + self.recurrent(state[0])),)
 
+    def advance_by(self, x: Tensor, state: Memory) -> tuple[Tensor, ...]:
+        if not self.plain(x):
+            return super().advance_by(x, state)
+        step = torch.rnn_relu_cell if self.activation is torch.relu else torch.rnn_tanh_cell
+        return (step(x, state[0], self.input.weight, self.recurrent.weight, self.input.bias),)
+
     def has_kernel(self) -> bool:
         return True
 
@@ -60,7 +66,7 @@ class LSTM(Cell):
     """
 
     gates, tensors = 4, 2
-    waste = 4.0  # how many times as many steps padding may make before the kernel is the better way
+    waste = 2.0  # how many times as many steps padding may make before the kernel is the better way
 
     def __init__(
         self,
@@ -79,6 +85,11 @@ class LSTM(Cell):
         i, f, g, o = (fed + self.recurrent(h)).chunk(4, -1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
+
+    def advance_by(self, x: Tensor, state: Memory) -> tuple[Tensor, ...]:
+        if not self.plain(x):
+            return super().advance_by(x, state)
+        return torch.lstm_cell(x, state, self.input.weight, self.recurrent.weight, self.input.bias)
 
     def has_kernel(self) -> bool:
         return True
@@ -202,6 +213,12 @@ class GRU(Cell):
         r, z = torch.sigmoid(fr + hr), torch.sigmoid(fz + hz)
         n = torch.tanh(fn + (self.candidate(r * h) if self.before else r * hn[0]))
         return ((1 - z) * h + z * n if self.new else (1 - z) * n + z * h,)
+
+    def advance_by(self, x: Tensor, state: Memory) -> tuple[Tensor, ...]:
+        if self.before or self.new or not self.plain(x):
+            return super().advance_by(x, state)
+        (own, bias), (across, its) = ((part.weight, part.bias) for part in (self.input, self.recurrent))
+        return (torch.gru_cell(x, state[0], own, across, bias, its),)
 
     def has_kernel(self) -> bool:
         return True
