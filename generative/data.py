@@ -159,7 +159,7 @@ class Batches:
     ) -> None:
         self.images, count = examples.dtype == np.uint8, len(examples)
         if not 0 < batch <= count:
-            what = "images" if self.images else "points"
+            what = {"u": "images", "f": "points"}.get(examples.dtype.kind, "pairs")
             raise UserError(
                 f"an update takes {batch} training {what}, and {count} are there: make it 1 to {count}"
             )

@@ -141,7 +141,7 @@ def load(name: str) -> Pairs:
         if not line.strip():
             continue
         sides = line.split("\t")
-        if len(sides) != 2 or not all(sides):
+        if len(sides) != 2 or not all(side.strip() for side in sides):
             raise UserError(
                 f"{path}, line {number}: expected a source, one tab and a target, got {line[:60]!r}"
             )

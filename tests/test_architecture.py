@@ -88,7 +88,7 @@ LAYERS = {
         {"data", "features"},
         {"trainers/*"},
         {"loop"},
-        {"train", "evaluate", "benchmark", "cells", "collapse", "speed"},
+        {"train", "evaluate", "benchmark", "cells", "collapse", "reading", "speed"},
     ],
 }
 UNLISTED = 1  # a new file is one that keeps state until it is listed

@@ -58,8 +58,16 @@ class Config:
             raise UserError(f"--width {self.width} is odd; places are told by sines and cosines in pairs")
 
 
+NANO: dict[str, Any] = {"net": "gpt", "layers": 3, "heads": 3, "width": 48}  # minGPT's gpt-nano
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "lab": {"dates": {"steps": 1_500}, "addition": {"steps": 8_000}},
+    "lab": {
+        "dates": {"steps": 1_000},
+        "addition": {"steps": 8_000},
+        "addition-2": {"net": "lstm", "attention": "none", "reverse": True, "steps": 3_000},  # Keras' network
+        "sort": {**NANO, "steps": 1_000},
+        "sort-10": {**NANO, "steps": 4_000},
+        "reversal": {"reverse": True, "width": 64, "lr": 4e-3, "steps": 1_000},
+    },
 }
 
 

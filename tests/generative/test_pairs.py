@@ -125,6 +125,7 @@ def test_a_row_is_source_and_target_with_its_end() -> None:
         ("a b\n", "line 1: expected a source, one tab and a target, got 'a b'"),
         ("a\tb\nc\td\te\n", "line 2: expected a source, one tab"),
         ("a\t\n", "line 1: expected a source"),
+        ("a\tb\n  \tc\n", r"line 2: expected a source, one tab and a target, got '  \\tc'"),
         ("a\t" + "b" * 201 + "\n", "line 1: 201 characters; at most 200 a side"),
         ("a\tb\na\tc\n", "has 1 different sources; at least 2"),
         ("", "is empty"),
