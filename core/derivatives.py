@@ -20,7 +20,7 @@ STEP = 1e-5  # t: smaller ones lose digits, larger ones see the curve
 
 def derivative(f: Callable[[float], float], x: float) -> float:
     """f'(x)."""
-    return (f(x + STEP) - f(x - STEP)) / (2 * STEP)
+    return float(f(x + STEP) - f(x - STEP)) / (2 * STEP)
 
 
 def directional(u: Callable[[Point], float], at: ArrayLike, along: ArrayLike) -> float:
