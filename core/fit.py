@@ -14,6 +14,7 @@ from core.doors import opened, trained
 from core.early_stopping import Rule
 from core.errors import UserError
 from core.fitting import Fitting
+from core.idle import GIVEN, Idle, idle
 from core.machine import Machine, facts_of
 from core.noise import State
 from core.presets import preset_of
@@ -23,6 +24,20 @@ from core.task import Examples, Keeping, Spec, Task, divided, module_of, rows_of
 from core.tracking import Group
 
 REPAYS = 20_000  # updates, over all seeds, from which compiling saves more seconds than it takes
+
+
+IDLE: Idle = {  # when an option does nothing, whichever task has it
+    "fold": [{"folds": [0]}],
+    "validation": [{"folds": GIVEN}, {"the data set": ["has a validation part"]}],
+    "steps": [{"epochs": GIVEN}],
+    "mode": [{"patience": [None]}],
+    "min_delta": [{"patience": [None]}],
+    "baseline": [{"patience": [None]}],
+    "patience": [{"eval_every": [0]}],
+    "lr_end": [{"schedule": ["constant"]}],
+    "momentum": [{"optimiser": ["adam"]}],
+    "clip_by": [{"clip": [None]}],
+}
 
 
 @dataclass(frozen=True)
@@ -66,8 +81,10 @@ def main(argv: list[str]) -> int:
     for fold in range(1, options.folds + 1):
         name = ["--name", f"{options.name}-fold-{fold}"] if options.name else []
         status, folder = train(argv, [*argv[1:], "--fold", str(fold), *name])
-        if status:
-            return status  # stopped, or failed: said already
+        if status:  # stopped, or failed: said already
+            if fold < options.folds:
+                print(f"fold {fold} of {options.folds}: the same command with --resume auto does the rest")
+            return status
         folders.append(folder)
     print(report(folders))
     return 0
@@ -96,11 +113,19 @@ def train(argv: Sequence[str], flags: Sequence[str]) -> tuple[int, Path]:
     images, count = examples.train[0].ndim > 2, len(options.seeds)
     facts = facts_of(machine, images=images, seeds=count, repays=options.steps * count >= REPAYS)
     fitting, options = build(algorithm, config, examples, options, facts)
-    facts |= fitting.task.facts() if isinstance(fitting.task, Keeping) else {}
+    told = fitting.task.facts() if isinstance(fitting.task, Keeping) else {}
+    idle_flags = unused(settings, module_of(algorithm), examples)
+    notes = (*idle_flags, *examples.notes, *(f"{name}: {words}" for name, words in told.items()))
     group = opened(
-        "core", "examples_seen", examples.name, argv, settings, options, wandb, facts, examples.notes
+        "core", "examples_seen", examples.name, argv, settings, options, wandb, facts | told, notes
     )
     return trained(fitting, fitting.evaluate, group, options), group.path
+
+
+def unused(settings: Settings, module: Any, examples: Examples) -> list[str]:
+    """A line for every flag that does nothing with these settings and data; a task adds its own table as IDLE."""
+    own = "has a validation part" if examples.validation is not None else "is divided"
+    return idle(settings, {**IDLE, **getattr(module, "IDLE", {})}, {"the data set": own})
 
 
 def build(
@@ -128,14 +153,20 @@ def resume(records: Sequence[Record], argv: Sequence[str]) -> int:
     return proceed(records[0].path.parent, options)
 
 
+def settings_of(record: Record, seeds: tuple[int, ...]) -> tuple[Options, Machine, Any]:
+    """What a run was trained with, of these of its seeds; UserError where its config.yaml does not say."""
+    sections = (Options, Machine, module_of(record.algorithm).Config)
+    flags = ["--config", str(record.path / "config.yaml")]
+    options, machine, config = settings_file.parse(sections, flags, ignored=("algorithm",)).values
+    return replace(options, seeds=seeds), machine, config
+
+
 def proceed(folder: Path, again: Again) -> int:
     """Go on from the newest checkpoint, computed as before: the run itself says how."""
     if not (runs := resumable(folder)):
         return 0
-    algorithm, file = runs[0].algorithm, str(runs[0].path / "config.yaml")
-    sections = (Options, Machine, module_of(algorithm).Config)
-    options, _, config = settings_file.parse(sections, ["--config", file], ignored=("algorithm",)).values
-    options = replace(options, seeds=tuple(record.seed for record in runs))
+    algorithm = runs[0].algorithm
+    options, _, config = settings_of(runs[0], seeds=tuple(record.seed for record in runs))
     step, states = Group.restore(folder, options.seeds)
     examples = module_of(algorithm).load(config)
     facts, kept = runs[0].run["facts"], states[0].get("task")

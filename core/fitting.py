@@ -59,7 +59,7 @@ class Fitting:
         self.histories = [History() for _ in seeds]
         self.stops = [EarlyStopping(rule) for _ in seeds] if rule else []
         self.updates = 0
-        known = [f"eval/{name}" for name in self._scores(tuple(array[:2] for array in self.validation))]
+        known = [f"eval/{name}" for name in self.scores(tuple(array[:2] for array in self.validation))]
         if self.selected not in known:
             raise UserError(f"no score is named {self.selected!r}; --monitor takes one of {', '.join(known)}")
 
@@ -106,7 +106,7 @@ class Fitting:
                 for k in range(len(self.seeds)):
                     self._take_back(k)
                 found = self._both(check)
-            found |= {f"eval/test_{name}": value for name, value in self._scores(self.test, check).items()}
+            found |= {f"eval/test_{name}": value for name, value in self.scores(self.test, check).items()}
             found |= self.task.words(found) if isinstance(self.task, Telling) else {}
             return {**found, "eval/fit": np.array([history.word for history in self.histories])}
         return found
@@ -122,8 +122,8 @@ class Fitting:
     # --- scores
 
     def _both(self, check: Check) -> dict[str, Array]:
-        fitted = self._scores(self._some_of(self.train), check)
-        held_out = self._scores(self.validation, check)
+        fitted = self.scores(self._some_of(self.train), check)
+        held_out = self.scores(self.validation, check)
         found: dict[str, Array] = {f"eval/{name}": value for name, value in held_out.items()}
         found |= {f"fitted/{name}": value for name, value in fitted.items()}
         return found | {f"gap/{name}": held_out[name] - fitted[name] for name in held_out}
@@ -133,8 +133,8 @@ class Fitting:
         step = max(len(rows[0]) // len(self.validation[0]), 1)
         return tuple(array[::step] for array in rows)
 
-    def _scores(self, rows: Batch, check: Check = lambda: None) -> dict[str, Tensor]:
-        """Means over all rows, read in pieces."""
+    def scores(self, rows: Batch, check: Check = lambda: None) -> dict[str, Tensor]:
+        """What the task scores on these rows ``[n, …]``, read in pieces: means by name, ``[seed]``."""
         sums: dict[str, Tensor] = {}
         for piece in zip(*(array.split(PIECE) for array in rows), strict=True):
             check()
@@ -144,7 +144,7 @@ class Fitting:
         return {name: total / len(rows[0]) for name, total in sums.items()}
 
     def _losses(self) -> tuple[Tensor, Tensor]:
-        return self._scores(self._some_of(self.train))["loss"], self._scores(self.validation)["loss"]
+        return self.scores(self._some_of(self.train))["loss"], self.scores(self.validation)["loss"]
 
     def _remember(self, step: int, fitted: Array, held_out: Array) -> None:
         pairs = zip(to_numpy(fitted).tolist(), to_numpy(held_out).tolist(), strict=True)

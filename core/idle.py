@@ -13,6 +13,14 @@ Idle: TypeAlias = Mapping[str, Sequence[Case]]
 """An option and the cases in which it does nothing: ``{"alpha": [{"prioritised": [False]}]}``."""
 
 
+class _Given(frozenset[Any]):
+    def __contains__(self, value: object) -> bool:
+        return value not in (None, 0)
+
+
+GIVEN: Collection[Any] = _Given()  # in a case: any value but None and 0
+
+
 def idle(settings: Settings, table: Idle, facts: Mapping[str, str] | None = None) -> list[str]:
     """A line for every flag that does nothing; of presets, files and defaults nothing is said.
 
@@ -25,14 +33,17 @@ def idle(settings: Settings, table: Idle, facts: Mapping[str, str] | None = None
         for case in table.get(name, ()):
             told = {other: facts.get(other, known.get(other)) for other in case}
             if all(told[other] in values for other, values in case.items()):
-                why = (_said(other, value, facts) for other, value in told.items() if value is not None)
+                there = {other: value for other, value in told.items() if other in facts or other in known}
+                why = (_said(other, value, facts) for other, value in there.items())
                 found.append(f"{_flag(name)} has no effect while {' and '.join(why)}")
                 break
     return found
 
 
 def _said(name: str, value: Any, facts: Mapping[str, str]) -> str:
-    return f"{name} {value}" if name in facts else f"{_flag(name)} is {show(value)}"
+    if name in facts:
+        return f"{name} {value}"
+    return f"{_flag(name)} is {'not given' if value is None else show(value)}"
 
 
 def _flag(name: str) -> str:

@@ -228,3 +228,13 @@ def _one_size(pictures: list[tuple[Path, Image.Image]], size: int) -> None:
 def _skipped(folder: Path, skipped: list[str], total: int) -> str:
     more = f" and {len(skipped) - NAMED_AT_MOST} more" if len(skipped) > NAMED_AT_MOST else ""
     return f"{folder}: {len(skipped)} of {total} files skipped: {', '.join(skipped[:NAMED_AT_MOST])}{more}"
+
+
+def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each channel of uint8 ``[N, C, H, W]``, as of [0, 1]: ``[C, 1, 1]``, never 0."""
+    counts = np.stack([np.bincount(images[:, c].ravel(), minlength=256) for c in range(images.shape[1])])
+    share, level = counts / counts.sum(1, keepdims=True), np.arange(256) / 255
+    mean = share @ level
+    deviation = np.sqrt(np.maximum(share @ level**2 - mean**2, 0))
+    scale = np.where(deviation > 1e-6, deviation, 1.0)
+    return mean[:, None, None].astype(np.float32), scale[:, None, None].astype(np.float32)

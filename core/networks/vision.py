@@ -15,6 +15,10 @@ from core.networks.vgg import BLOCKS, VGG
 Builder: TypeAlias = Callable[[int, int, int | Side], ImageClassifier]
 """(channels, classes, size) → network; size is a side of the images, or (height, width), from 28 up."""
 
+SLIM: dict[str, Callable[..., ImageClassifier]] = {  # may also be told a width and a first stride
+    **{f"resnet{depth}": partial(ResNet, depth) for depth in CIFAR_DEPTHS},
+    **{f"resnet{depth}-b": partial(ResNet, depth, shortcut="B") for depth in CIFAR_DEPTHS},
+}
 VISION: dict[str, Builder] = {
     "alexnet": AlexNet,
     "alexnet-2012": partial(AlexNet, form="2012"),
@@ -27,8 +31,8 @@ VISION: dict[str, Builder] = {
     "googlenet-no-bn-aux": partial(GoogLeNet, norm=False, auxiliary=True),
     "googlenet-3x3": partial(GoogLeNet, branch=3),
     "googlenet-3x3-aux": partial(GoogLeNet, branch=3, auxiliary=True),
-    **{f"resnet{depth}": partial(ResNet, depth) for depth in (*DEPTHS, *CIFAR_DEPTHS)},
-    **{f"resnet{depth}-b": partial(ResNet, depth, shortcut="B") for depth in CIFAR_DEPTHS},
+    **{f"resnet{depth}": partial(ResNet, depth) for depth in DEPTHS},
+    **SLIM,
     "densenet121": partial(DenseNet, "121"),
     "densenet169": partial(DenseNet, "169"),
     "densenet-bc-100": partial(DenseNet, "bc-100"),

@@ -1,33 +1,33 @@
 """Classifier: which class an image shows; fully connected, convolutional, or one of the networks of vision."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from core import image_sets, losses, regularisation
+from core import image_sets, images, losses, regularisation
 from core.augmentation import augmented, parsed
 from core.clipping import By
+from core.confusion import by_class, confusion
 from core.errors import UserError
 from core.gradients import Metrics, Params
-from core.networks.cnn import ConvEncoder
-from core.networks.mlp import MLP
+from core.idle import Idle
+from core.networks.classifiers import NETS
 from core.networks.net import pick
-from core.networks.vision import VISION
+from core.networks.vision import SLIM, VISION
 from core.noise import Noise
 from core.optimisers import SGD, Adam, Optimiser, RMSprop
 from core.replicas import Replicas
+from core.rows import Array
 from core.schedules import schedule, warmed_up
 from core.task import Batch, Examples, Parts, Spec
+from core.tracking import Group
 
 TAGS: dict[str, str] = {"data": "images with labels"}
 
-Shape: TypeAlias = tuple[int, ...]
+SHOWN = 2_000  # held-out images, at most, that are looked at class by class
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,10 @@ class Config:
     data_dir: str = ""  # folder with the data set's files; empty: $LAB_DATA/<name>, then the download cache
     size: int = 0  # resize images to squares of this many pixels; 0: as they are
     channels: int = 0  # 1 grey, 3 colour; 0: as they are
-    net: str = "mlp"  # mlp, conv, or a network of vision such as resnet20, vgg11-bn, densenet-bc-100
+    net: str = "mlp"  # mlp, conv, a slim residual network such as resnet8, or another of vision: vgg11-bn, …
     hidden: tuple[int, ...] = (128,)  # widths of the mlp's hidden layers
-    width: int = 16  # channels of conv's first convolution
+    width: int = 16  # channels of the first convolution of conv and of the slim residual networks
+    stride: int = 1  # of that convolution in the slim residual networks; 2 makes their work a quarter
     activation: str = "relu"  # of mlp and conv
     dropout: float = 0.0  # share of each hidden layer's output, in mlp and conv, that is dropped in training
     optimiser: Literal["adam", "sgd", "rmsprop"] = "adam"
@@ -61,7 +62,7 @@ class Config:
     augment: tuple[str, ...] = ()  # what training images go through: shift=2 flip=0.5 noise=0.1
 
     def __post_init__(self) -> None:
-        for name in ("batch", "lr", "width", *(("clip",) if self.clip is not None else ())):
+        for name in ("batch", "lr", "width", "stride", *(("clip",) if self.clip is not None else ())):
             if getattr(self, name) <= 0:
                 raise UserError(f"--{name} is {getattr(self, name)}; it must be more than 0")
         for name in ("lr_end", "decay", "l1", "l2", "activity_l1", "activity_l2"):
@@ -86,30 +87,14 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def dropped(config: Config) -> list[nn.Module]:
-    return [nn.Dropout(config.dropout)] if config.dropout else []
-
-
-def mlp(config: Config, shape: Shape, classes: int) -> nn.Module:
-    layers: list[nn.Module] = []
-    for sizes in pairwise(widths := (math.prod(shape), *config.hidden)):
-        layers += [MLP(sizes, output_activation=config.activation, initialise="he"), *dropped(config)]
-    return nn.Sequential(nn.Flatten(-3), *layers, MLP((widths[-1], classes), initialise="xavier"))
-
-
-def conv(config: Config, shape: Shape, classes: int) -> nn.Module:
-    encoder = ConvEncoder(shape, 4 * config.width, config.width, config.activation, "he")
-    return nn.Sequential(encoder, *dropped(config), MLP((4 * config.width, classes), initialise="xavier"))
-
-
-def vision(config: Config, shape: Shape, classes: int) -> nn.Module:
-    return VISION[config.net](shape[0], classes, (shape[1], shape[2]))
-
-
-NETS: dict[str, Callable[[Config, Shape, int], nn.Module]] = {
-    "mlp": mlp,
-    "conv": conv,
-    **dict.fromkeys(VISION, vision),
+_OF_VISION = [{"net": [*VISION]}]
+IDLE: Idle = {
+    "hidden": [{"net": [name for name in NETS if name != "mlp"]}],
+    "width": [{"net": [name for name in NETS if name not in ("conv", *SLIM)]}],
+    "stride": [{"net": [name for name in NETS if name not in SLIM]}],
+    "activation": _OF_VISION,
+    "dropout": _OF_VISION,
+    "data_dir": [{"data": ["digits"]}],
 }
 OPTIMISERS: dict[str, Callable[[Config], Optimiser]] = {
     "adam": lambda config: Adam(),
@@ -126,7 +111,8 @@ def load(config: Config) -> Examples:
     if min(found.train_labels.min(), found.test_labels.min()) < 0:
         raise UserError(f"{found.name} has images of no class; every one must lie in a folder of its class")
     train, test = (found.train, found.train_labels), (found.test, found.test_labels)
-    return Examples(found.name, train, test, labels=found.train_labels, notes=found.notes)
+    labels, names = found.train_labels, found.classes
+    return Examples(found.name, train, test, labels=labels, classes=names, notes=found.notes)
 
 
 class Classifier:
@@ -137,6 +123,7 @@ class Classifier:
         self.train, self.validation, self.test = parts.train, parts.validation, parts.test
         shape = parts.train[0].shape[1:]
         classes = 1 + max(int(labels.max()) for _, labels in (parts.train, parts.validation, parts.test))
+        self.classes = parts.classes[:classes] or tuple(map(str, range(classes)))
         build = pick(NETS, config.net, "network")
         self.net = Replicas(
             lambda: build(config, shape, classes),
@@ -153,19 +140,22 @@ class Classifier:
         self.kernels = regularisation.kernels(self.net.modules[0])
         self.plan = parsed(config.augment)
         self.lr = warmed_up(schedule(config.schedule, config.lr, config.lr_end), config.warmup)
-        self.mean, self.deviation = (part.to(spec.device) for part in moments(parts.train[0]))
+        self.mean, self.deviation = (
+            torch.from_numpy(part).to(spec.device) for part in images.moments(parts.train[0])
+        )
+        self.seen = tuple(torch.from_numpy(array[:: -(-len(array) // SHOWN)]) for array in parts.validation)
 
     def prepared(self, batch: Batch, noise: Noise) -> Batch:
-        images, labels = batch
-        return self.scaled(augmented(images.float() / 255, self.plan, noise)), labels
+        pixels, labels = batch
+        return self.scaled(augmented(pixels.float() / 255, self.plan, noise)), labels
 
-    def scaled(self, images: Tensor) -> Tensor:
+    def scaled(self, pixels: Tensor) -> Tensor:
         """Images ``[…, C, H, W]`` in [0, 1] as the network wants them."""
-        return (images - self.mean) / self.deviation
+        return (pixels - self.mean) / self.deviation
 
     def loss(self, params: Params, *batch: Tensor) -> tuple[Tensor, Metrics]:
-        images, labels = batch
-        logits = self.net.apply(params, images)
+        inputs, labels = batch
+        logits = self.net.apply(params, inputs)
         entropy = losses.cross_entropy(logits, labels, self.config.smoothing).mean()
         accuracy = (logits.argmax(-1) == labels).float().mean()
         penalty = regularisation.penalty(params, self.kernels, self.config.l1, self.config.l2)
@@ -173,20 +163,27 @@ class Classifier:
         return entropy + penalty, {"loss": entropy, "accuracy": accuracy, "penalty": penalty}
 
     def scores(self, batch: Batch) -> Metrics:
-        images, labels = batch
-        logits: Tensor = self.net(self.scaled(images.float() / 255))
+        pixels, labels = batch
+        logits = self.logits(pixels)
         right = (logits.argmax(-1) == labels).float().mean(-1)
         return {"loss": losses.cross_entropy(logits, labels).mean(-1), "accuracy": right}
 
+    def logits(self, pixels: Tensor) -> Tensor:
+        """Of bytes ``[seed, n, C, H, W]``: ``[seed, n, class]``."""
+        logits: Tensor = self.net(self.scaled(pixels.float() / 255))
+        return logits
 
-def moments(images: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each channel of uint8 ``[N, C, H, W]``, as of [0, 1]: ``[C, 1, 1]``, never 0."""
-    counts = np.stack([np.bincount(images[:, c].ravel(), minlength=256) for c in range(images.shape[1])])
-    share, level = counts / counts.sum(1, keepdims=True), np.arange(256) / 255
-    mean = share @ level
-    deviation = np.sqrt(np.maximum(share @ level**2 - mean**2, 0))
-    centre, scale = (torch.from_numpy(part).float()[:, None, None] for part in (mean, deviation))
-    return centre, torch.where(scale > 1e-6, scale, 1.0)
+    def guesses(self, batch: Batch) -> Tensor:
+        return self.logits(batch[0]).argmax(-1)
+
+    def look(self, group: Group, at: int) -> None:
+        """Held-out images class by class: how many are recognised, and what the others are taken for."""
+        rows = tuple(array.to(self.spec.device) for array in self.seen)
+        counts = confusion(self, rows, len(self.spec.seeds))
+        group.table(at, "classes", [by_class(own, self.classes) for own in counts])
+
+    def words(self, scores: Mapping[str, Array]) -> dict[str, Array]:
+        return {}
 
 
 TASK = Classifier
