@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from core.errors import UserError
-from rl.dynamic_programming import value_iteration
+from rl.dynamic_programming import optimum
 from rl.known import SIDES, Grid, Known
 
 Values: TypeAlias = NDArray[np.float64]  # [state, action]
@@ -67,10 +66,8 @@ class Drawing:
         self.over: NDArray[np.bool_] | None = None
         if known is not None:
             self.over = (known.model.P.sum((1, 2)) == 0) & (known.model.R == 0).all(1)
-            try:
-                self.best = value_iteration(known.model, gamma, 1e-6).q
-            except UserError:  # it does not settle at this γ: there is nothing to stand beside
-                self.best = None
+            best = optimum(known.model, gamma)  # None: it does not settle, there is nothing to stand beside
+            self.best = None if best is None else best.q
 
     def __call__(self, q: NDArray[np.float64], title: str = "learnt") -> NDArray[np.uint8]:
         """``[seed, state, action]`` to pictures ``[seed, 1, 3, H, W]``, all in the same colours."""

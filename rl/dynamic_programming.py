@@ -12,6 +12,7 @@ between the two); Sutton & Barto 2018, chapter 4. Pure NumPy. One round of each 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 
 import numpy as np
@@ -151,6 +152,15 @@ METHODS: dict[str, Callable[[Model, float], Solution]] = {
 }
 
 
+@lru_cache(maxsize=8)
+def optimum(model: Model, gamma: float) -> Solution | None:
+    """By value iteration, once for each model; None where it does not settle."""
+    try:
+        return value_iteration(model, gamma)
+    except UserError:
+        return None
+
+
 # --- choosing
 
 
@@ -170,7 +180,9 @@ def _soonest(model: Model, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
     ends = Model(model.P, 1 - model.P.sum(2), model.start)
     soon = np.zeros(model.states)  # discounted chance of ending
     for _ in range(2_000):  # 0.99 to this power is nothing
-        soon = np.where(allowed, ends.backup(soon, 0.99), -1.0).max(1)
+        before, soon = soon, np.where(allowed, ends.backup(soon, 0.99), -1.0).max(1)
+        if np.abs(soon - before).max() < 1e-14:
+            break
     return np.asarray(np.where(allowed, ends.backup(soon, 0.99), -1.0).argmax(1))
 
 

@@ -27,6 +27,8 @@ from rl.train import settings_of
 
 Which = Literal["last", "best"]
 
+EXACT = {"eval/return": "exact value", "eval/regret": "regret", "eval/q_distance": "max |Q − Q*|"}
+
 
 @dataclass(frozen=True)
 class Options:
@@ -165,7 +167,7 @@ def main(records: Sequence[Record], argv: Sequence[str]) -> int:
 def table(players: Sequence[Player], found: Sequence[Assessed]) -> list[str]:
     """One line per seed, and under it the mean over those that did not fail."""
     header = ["seed", "step", "greedy return", "stochastic", "length", "capped"]
-    header += ["exact value", "regret"] if found[0].exact else []
+    header += [EXACT[name] for name in found[0].exact]
     rows = []
     for player, (greedy, stochastic, exactly) in zip(players, found, strict=True):
         spread = greedy.returns.std(ddof=1) if greedy.returns.size > 1 else 0.0

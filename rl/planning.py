@@ -15,9 +15,9 @@ Policy: TypeAlias = NDArray[Any]
 """Either actions ``[S]`` (integers) or probabilities ``[S, A]``."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
-    """A finite decision process.
+    """A finite decision process; two are the same only if they are one, so that what was solved can be remembered.
 
     Attributes:
         P: ``[S, A, S]`` probability of going on in s'; a row sums to 1 minus the probability that the episode
@@ -69,12 +69,12 @@ def model_of(table: Table, start: Sequence[float] | Floats) -> Model:
                     ended[successor] = True
                 else:
                     P[s, a, successor] += probability
-    over = ended & ~_reached(P, begin > 0)
+    over = ended & ~reached(P, begin > 0)
     P[over], R[over] = 0.0, 0.0
     return Model(P, R, begin)
 
 
-def _reached(P: Floats, begin: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def reached(P: Floats, begin: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """States some policy visits without the episode having ended, ``[S]``."""
     edges, found = P.max(1) > 0, begin.copy()
     while True:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from core.noise import Chance
 from rl.agent import Array, Policy, Tabular
-from rl.dynamic_programming import finite_horizon, value_iteration
+from rl.dynamic_programming import finite_horizon, optimum, value_iteration
 from rl.environments import Envs
-from rl.planning import finite_horizon_value
+from rl.planning import finite_horizon_value, reached
+from rl.tabular import Table
 
 Scores: TypeAlias = dict[str, NDArray[Any]]  # name to [seed]; eval/returns and episodes/* to [seed, episode]
 
@@ -183,10 +184,10 @@ def trial(
 
 
 def exact(policy: Tabular, envs: Envs, max_steps: int) -> Scores:
-    """The greedy policy's exact value where episodes begin, and its distance to the best there is.
+    """The greedy policy's exact value where episodes begin, its distance to the best there is, and the table's own.
 
     Both under the task's time limit. Where it has none the best has none either, but the policy is stopped after
-    ``max_steps``: it may walk for ever.
+    ``max_steps``: it may walk for ever. The table's distance is max |Q − Q*| over what can be reached, at its own γ.
     """
     model, limit, tables = envs.model, envs.time_limit, policy.greedy_table()
     assert model is not None
@@ -195,5 +196,9 @@ def exact(policy: Tabular, envs: Envs, max_steps: int) -> Scores:
     else:
         best = model.from_start(finite_horizon(model, 1.0, limit).value)
     values = [model.from_start(finite_horizon_value(model, table, limit or max_steps)) for table in tables]
-    reached = np.array(values, np.float64)
-    return {"eval/return": reached, "eval/regret": best - reached}
+    returns = np.array(values, np.float64)
+    found: Scores = {"eval/return": returns, "eval/regret": best - returns}
+    if isinstance(policy, Table) and (optimal := optimum(model, policy.config.gamma)) is not None:
+        open_states = reached(model.P, model.start > 0)
+        found["eval/q_distance"] = np.abs(policy.q - optimal.q)[:, open_states].max((1, 2))
+    return found

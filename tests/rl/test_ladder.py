@@ -9,8 +9,12 @@ from gymnasium.spaces import Box, Discrete
 from core.errors import UserError
 from rl.agent import Spec
 from rl.agents import double_q_learning, dyna_q, monte_carlo, n_step_sarsa, q_lambda, sarsa_lambda
+from rl.dynamic_programming import optimum
+from rl.planning import reached
+from rl.playing import exact
 from rl.tiles import Tiles
 from rl.traces import update as along
+from tests.rl.small_worlds import HERE, Corridor
 from tests.rl.tables_by_hand import table, trained, transition
 
 AT0 = np.array([0])
@@ -294,3 +298,42 @@ def test_what_cannot_be_tiled_is_said(space: Box, config: dict[str, object], lin
 def test_settings_that_cannot_work_are_refused(config: object, line: str) -> None:
     with pytest.raises(UserError, match=line):
         config()  # type: ignore[operator]
+
+
+# --- what they learn
+
+
+@pytest.mark.parametrize(
+    "name", ["double-q-learning", "n-step-sarsa", "monte-carlo", "dyna-q", "sarsa-lambda", "q-lambda"]
+)
+def test_it_finds_the_best_way_and_what_it_is_worth(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(HERE)
+    on_policy = name in ("n-step-sarsa", "monte-carlo", "sarsa-lambda")
+    config = {
+        "lr": 0.2,
+        "lr_end": 0.02,
+        "epsilon": 0.5,
+        "epsilon_end": 0.02 if on_policy else 0.3,
+        "gamma": 0.9,
+    }
+    if name == "monte-carlo":  # or it would remember what the first, random policies earned
+        config |= {"step_size": "lr"}
+    agent, _ = trained(name, "small_worlds.py:Corridor", [0, 1], 8000, **config)
+    assert agent.greedy_table().tolist() == [[1, 1, 1, 1]] * 2
+    for q in agent.q:
+        assert q[:, 0] == pytest.approx(np.full(4, 0.2), abs=0.02)  # to leave is worth 0.2 everywhere
+        assert q[:, 1] == pytest.approx(Corridor.optimum, abs=0.12 if on_policy else 0.02)
+
+
+def test_the_distance_to_the_best_table_is_recorded() -> None:
+    agent, envs = trained("dyna-q", "CliffWalking-v1", [0], 4000, gamma=1.0, planning=30, lr_end=0.5)
+    found = exact(agent, envs, 100)
+    assert found["eval/regret"].tolist() == [0.0]
+    best = optimum(envs.model, 1.0)
+    assert best is not None
+    reach = reached(envs.model.P, envs.model.start > 0)
+    assert found["eval/q_distance"][0] == np.abs(agent.q[0] - best.q)[reach].max()
+    agent.q[0] = best.q
+    assert exact(agent, envs, 100)["eval/q_distance"].tolist() == [0.0]
+    agent.q[0, 36, 1] -= 7  # at the start
+    assert exact(agent, envs, 100)["eval/q_distance"].tolist() == [7.0]
