@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from core.errors import UserError
-from core.networks.net import ACTIVATIONS, Net, draw, pick
+from core.networks.net import ACTIVATIONS, Net, check_last, draw, pick
 
 Side = tuple[int, int]
 Convolution = tuple[int, Side, Side, int]  # channels out, kernel, stride, padding
@@ -116,6 +116,7 @@ class ConvDecoder(Net):
 
     def forward(self, latent: Tensor) -> Tensor:
         """[..., latent] → logits [..., C, H, W]."""
+        check_last(latent, self.input.in_features)
         lead = latent.shape[:-1]
         x = self.activation(self.input(latent)).reshape(math.prod(lead), *self.smallest)
         for convolution in self.convolutions:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.networks.cnn import Side, channels_at, geometry, halvings
-from core.networks.net import Net, pick
+from core.networks.net import Net, check_last, pick
 
 SLOPE = 0.2  # of the critic's LeakyReLU below zero
 
@@ -65,6 +65,7 @@ class DCGenerator(Net):
 
     def forward(self, noise: Tensor) -> Tensor:
         """[..., latent] → [..., C, H, W], not squashed."""
+        check_last(noise, self.input.in_features)
         lead = noise.shape[:-1]
         x: Tensor = self.input(noise).reshape(math.prod(lead), *self.smallest)
         for norm, convolution in zip(self.norms, self.convolutions, strict=True):
@@ -98,8 +99,10 @@ class DCCritic(Net):
         self.apply(lambda module: initialise(module, gain))
 
     def forward(self, images: Tensor) -> Tensor:
-        """[..., C, H, W] → [..., 1]."""
+        """[..., C, H, W] → [..., 1]; ValueError for images of another shape."""
         lead = images.shape[:-3]
+        if tuple(images.shape[-3:]) != self.shape:
+            raise ValueError(f"expected images [..., C, H, W] with {self.shape}, got {tuple(images.shape)}")
         x = images.reshape(math.prod(lead), *self.shape)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = F.leaky_relu(norm(convolution(x)), SLOPE)

@@ -14,6 +14,7 @@ from core.networks.net import (
     Arrays,
     Linear,
     Net,
+    check_last,
     draw,
     pick,
 )
@@ -91,6 +92,7 @@ class MLP(Net):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., in] → [..., out]."""
+        check_last(x, self.in_features)
         *hidden, last = self.layers
         for place, layer in enumerate(hidden):
             y = layer(x)

@@ -110,6 +110,12 @@ def transformed() -> bool:
     return level is not None or torch.compiler.is_compiling()
 
 
+def check_last(x: Tensor, features: int) -> None:
+    """ValueError unless x is [..., features]."""
+    if x.dim() < 1 or x.shape[-1] != features:
+        raise ValueError(f"expected {features} features in [..., {features}], got {list(x.shape)}")
+
+
 class Linear(nn.Linear):
     """y = x Wᵀ + b, also for stacked weights [S, out, in], bias [S, out] and x [S, …, in]."""
 

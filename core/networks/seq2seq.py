@@ -184,6 +184,9 @@ class Seq2Seq(Net):
         check_mask("start", start, list(x.shape))
         now, first, source = state or self.init_state(*x.shape[:-1])
         fed, given = self.target(x), Source(*source)
+        if given.valid.shape[:-1] != x.shape[:-1]:
+            known = list(given.valid.shape[:-1])
+            raise ValueError(f"a state of {known} sequences does not go with tokens {list(x.shape)}")
         if start is None:
             y, now, weights = self.decoder.unroll(fed, now, given)
         else:
