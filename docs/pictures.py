@@ -126,7 +126,7 @@ def of_demo(runs: Path) -> None:
 
 
 def of_tables(bench: Path) -> None:
-    """Q tables on the cliff, mixtures covered, gradients that vanish, and digits of MNIST."""
+    """Q tables on the cliff, mixtures covered, gradients that vanish, digits of MNIST, where a translator looked."""
     cliff, trainers = bench / "agents" / "table" / "cliff", bench / "trainers" / "table"
     names = ("q-learning", "sarsa")
     side_by_side(
@@ -143,6 +143,8 @@ def of_tables(bench: Path) -> None:
         for title, run in {"GAN": "gan", "WGAN-GP": "wgan-gp"}.items()
     ]
     side_by_side(panels, PICTURES / "mnist.png")
+    reversal = newest(bench / "networks" / "table" / "reversal" / "0", "alignment")
+    side_by_side([("source above, what it wrote at the left", reversal)], PICTURES / "alignment.png")
 
 
 def of_maps(written: Path) -> None:
