@@ -3,8 +3,62 @@
 from core.cells import Cell, Mark, Measure, Suite, Tier
 from core.image_sets import find
 
+
+def _sequence(
+    title: str, words: str, mark: Mark | None = None, published: str = "", of: str = "accuracy"
+) -> Cell:
+    """One net on one data set, measured on its test part."""
+    short = Tier("--steps 4 --eval-every 0 --width 8 --seeds 0 1", judged=False)
+    return Cell(
+        title,
+        {"smoke": short, "table": Tier("--seeds 0 1 2")},
+        train=f"sequence {words}",
+        measures=(Measure(f"final/test_{of}", mark=mark, published=published),),
+    )
+
+
 # Sequences in, numbers or tokens out: adding, copying, parity, digits pixel by pixel, a vector read out.
-SEQUENCES: dict[str, Cell] = {}
+_ADDING = {  # net -> mark, and what Bai et al. 2018 have at T = 600
+    "lstm": (Mark("≤", 1e-3), "0.164"), "gru": (Mark("≤", 1e-3), "5.3e-5"), "rnn": (Mark("≥", 0.1), "0.177")
+}  # fmt: skip
+_ATTENTION = " --layers 2 --lr 2e-3 --warmup 0.1"
+SEQUENCES: dict[str, Cell] = {
+    **{
+        f"adding-{net}": _sequence(
+            f"Adding two of 100 numbers, {net}, squared error (1/6 without memory)",
+            f"--data adding --net {net}", mark, f"{theirs} at T = 600 (Bai et al. 2018)", of="loss",
+        )
+        for net, (mark, theirs) in _ADDING.items()
+    },
+    **{
+        f"copy-{net}": _sequence(
+            f"Ten symbols copied 20 steps later, {net}, right", f"--data copy --net {net}{words}", Mark("≥", 0.99)
+        )
+        for net, words in {"lstm": "", "gru": "", "transformer": f"{_ATTENTION} --width 64 --steps 500"}.items()
+    },
+    "copy-100-lstm": _sequence("The same 100 steps later, lstm", "--data copy --length 100 --net lstm --steps 2000"),
+    **{
+        f"parity-{net}": _sequence(
+            f"Parity of 200 bits, learnt on 1 to 40, {net}, right at every step", f"--data parity --net {net}{words}",
+            None if words else Mark("≥", 0.99),
+        )
+        for net, words in {"rnn": "", "lstm": "", "gru": "", "transformer": f"{_ATTENTION} --width 32"}.items()
+    },
+    **{
+        f"digits-{net}": _sequence(
+            f"8×8 digits pixel by pixel, {net}, right", f"--data digits --net {net}", mark
+        )
+        for net, mark in {"gru": Mark("≥", 0.95), "lstm": None}.items()
+    },
+    "strings": _sequence(
+        "Digits read off a picture, lstm, whole strings right", "--data strings --net lstm", Mark("≥", 0.99), of="exact"
+    ),
+    "gradient-flow": Cell(
+        "Share of the gradient that arrives 100 steps back",
+        {"smoke": Tier(judged=False), "table": Tier()},
+        figures="core.gradient_figure:figures",
+    ),
+}  # fmt: skip
 
 _DATES = "translate --data dates --preset lab --attention"
 _PAIRS = {
@@ -90,7 +144,13 @@ LANGUAGE: dict[str, Cell] = {
 IMAGES: dict[str, Cell] = {}
 
 # BERT: what it learns of a text, and what that is worth where few labels are.
-BERT: dict[str, Cell] = {}
+BERT: dict[str, Cell] = {
+    "bert": Cell(
+        "BERT on stories by a grammar",
+        {"smoke": Tier(judged=False), "table": Tier()},
+        figures="core.fine_tuning:figures",
+    ),
+}
 
 NETWORKS = Suite(
     "networks",

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core import trees
-from core.networks.net import Memory
+from core.networks.net import Memory, Net
 
 Unroll = Callable[[Tensor, Memory, Tensor | None], tuple[Tensor, Memory]]
 """As ``Net.unroll``: inputs, state, where to forget → outputs, state."""
@@ -52,3 +52,19 @@ def truncated(
     if not outputs:
         raise ValueError(f"a sequence needs at least one step, got none in {tuple(x.shape)}")
     return torch.cat(outputs, -2), cut(state)
+
+
+class InPieces(nn.Module):
+    """What a net puts out after each step of a whole sequence, [..., T, features] → [..., T, outputs], cut off so.
+
+    Args:
+        net: what reads it, from an empty state.
+        steps: see ``truncated``.
+    """
+
+    def __init__(self, net: Net, steps: int) -> None:
+        super().__init__()
+        self.net, self.steps, self.stacks = net, steps, net.stacks
+
+    def forward(self, x: Tensor) -> Tensor:
+        return truncated(self.net.unroll, x, (), self.steps)[0]

@@ -81,7 +81,9 @@ class Stacked(Reader):
             raise ValueError(
                 f"needs a layer or more and a dropout in [0, 1), not {len(layers)} and {dropout}"
             )
-        self.layers, self.dropout = nn.ModuleList(layers), dropout
+        self.layers = nn.ModuleList(layers)
+        # A module, so that what trains it sees that something is drawn, and switches it off to evaluate.
+        self.drop = nn.Dropout(dropout) if dropout else nn.Identity()
         self.stacks = all(layer.stacks for layer in layers) and dropout == 0
 
     def init_state(self, *batch: int) -> Memory:
@@ -103,8 +105,8 @@ class Stacked(Reader):
     ) -> tuple[Tensor, Memory]:
         after = []
         for depth, layer in enumerate(self._readers()):
-            if depth and self.dropout:
-                x = F.dropout(x, self.dropout, self.training)
+            if depth:
+                x = self.drop(x)
             x, kept = read(layer, x, state[depth] if state else ())
             after.append(kept)
         return x, tuple(after)
