@@ -23,8 +23,8 @@ SIZES = {"train": 50_000, "validation": 1_000, "test": 2_000}
 SYMBOLS, COPIED = 8, 10  # of copying: how many kinds, and how many are to be remembered
 LONGER = 5  # times as long as the longest that is trained on are the sequences at the end, for parity
 STRINGS = (3, 4, 5)  # digits of a string
-HIGH, WIDE = 7, 26  # pixels of its picture
-SMEAR = 0.15  # deviation of a picture's noise, where ink is 1 and paper 0
+HIGH, WIDE = 6, 26  # pixels of its picture
+SMEAR = 0.1  # deviation of a picture's noise, where ink is 1 and paper 0
 GLYPHS = (
     "### #.# #.# #.# ###", ".#. ##. .#. .#. ###", "### ..# ### #.. ###", "### ..# ### ..# ###",
     "#.# #.# ### ..# ..#", "### #.. ### ..# ###", "### #.. ### #.# ###", "### ..# .#. .#. .#.",
@@ -100,7 +100,7 @@ def digits(chance: Draws, count: int, length: int, part: str) -> Rows:
 def strings(chance: Draws, count: int, length: int, part: str) -> Rows:
     """A picture of 3 to 5 digits as a vector; what stands there is asked for, then blanks (class 10).
 
-    All stand up to two pixels lower, each perhaps one to the right, and noise is added. Of all strings a tenth is in
+    All stand perhaps a pixel lower, each perhaps one to the right, and noise is added. Of all strings a tenth is in
     the test part alone, and a tenth in the validation part.
     """
     sizes, longest = np.asarray(STRINGS)[chance.integers(0, len(STRINGS), count)], max(STRINGS)

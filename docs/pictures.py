@@ -138,6 +138,8 @@ def of_tables(bench: Path) -> None:
     ]
     side_by_side(panels, PICTURES / "grid.png")
     side_by_side([("", trainers / "vanishing" / "vanishing.png")], PICTURES / "vanishing.png")
+    flow = bench / "networks" / "table" / "gradient-flow" / "gradient-flow.png"
+    side_by_side([("", flow)], PICTURES / "gradient-flow.png")
     panels = [
         (title, newest(trainers / f"{run}-mnist" / "0", "samples"))
         for title, run in {"GAN": "gan", "WGAN-GP": "wgan-gp"}.items()

@@ -1,8 +1,10 @@
 """Networks that read a sequence of features and answer after every step, by name: recurrent ones and a Transformer."""
 
+from torch import nn
+
 from core.networks.decoder import Decoder
 from core.networks.net import Chain, Linear, Net, draw
-from core.networks.recurrent import CELLS
+from core.networks.recurrent import CELLS, LSTM
 from core.networks.sequences import SeqToSeq, deep
 from core.networks.transformer import Form
 
@@ -26,6 +28,7 @@ def reader(
     dropout: float = 0.0,
     heads: int = 4,
     positions: str = "sinusoid",
+    forget_bias: float = 1.0,
 ) -> Net:
     """[..., T, inputs] → [..., T, outputs], where y_t depends on x_0 … x_t.
 
@@ -35,8 +38,13 @@ def reader(
         layers: how many.
         dropout: share of the features dropped between layers; in the Transformer wherever its paper has it.
         heads, positions: of the Transformer, see ``Form`` and POSITIONS.
+        forget_bias: of "lstm" alone, see ``LSTM``.
     """
     if name != TRANSFORMER:
-        return SeqToSeq(deep(name, inputs, width, layers, dropout), answering(width, outputs))
+        body = deep(name, inputs, width, layers, dropout)
+        for cell in body.layers:
+            if isinstance(cell, LSTM):
+                nn.init.constant_(cell.input.bias[width : 2 * width], forget_bias)
+        return SeqToSeq(body, answering(width, outputs))
     form = Form(width, heads, 4 * width, layers, dropout=dropout)
     return Chain(Linear(inputs, width), Decoder(form, positions), answering(width, outputs))

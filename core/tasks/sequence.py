@@ -42,6 +42,7 @@ class Config:
     layers: int = 1  # of them
     heads: int = 4  # of attention, for the transformer
     positions: str = "sinusoid"  # how the transformer knows them
+    forget_bias: float = 1.0  # where the forget gates of lstm begin: more for longer lags
     dropout: float = 0.0  # share of the features dropped between two layers
     tbptt: int = 0  # steps after which back-propagation is cut off, for copy, copy-tcn, parity; 0: never
     batch: int = 64  # sequences per update
@@ -97,18 +98,20 @@ class Config:
 
 # When an option does nothing.
 IDLE: Idle = {
-    "heads": [{"net": CELLS}],
-    "positions": [{"net": CELLS}],
+    **{name: [{"net": CELLS}] for name in ("heads", "positions")},
+    "forget_bias": [{"net": [name for name in READERS if name != "lstm"]}, {"data": ["strings"]}],
     "dropout": [{"net": CELLS, "layers": [1]}],
 }
-
-
 FAST: dict[str, Any] = {"batch": 32, "lr": 1e-2, "steps": 2_000, "eval_every": 200, "compile": "off"}
 LONG: dict[str, Any] = {**FAST, "width": 128, "steps": 6_000, "eval_every": 600}
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "lab": {
-        **{"adding": {**FAST, "width": 32}, "digits": FAST, "parity": {**FAST, "width": 16, "batch": 64}},
-        **{"copy": LONG, "copy-tcn": LONG, "strings": {**LONG, "lr": 3e-3}},
+        "adding": {**FAST, "width": 32},
+        "digits": FAST,
+        "parity": {**FAST, "width": 16, "batch": 64},
+        "copy": LONG,
+        "copy-tcn": LONG,
+        "strings": {**LONG, "lr": 3e-3},
     }
 }
 
@@ -125,7 +128,7 @@ def build(config: Config) -> nn.Module:
         body = deep(config.net, width, width, config.layers, config.dropout)
         says = VecToSeq(body, answering(width, known.classes), max(puzzles.STRINGS))
         return nn.Sequential(nn.Flatten(-2), eye, says)
-    more = (config.layers, config.dropout, config.heads, config.positions)
+    more = (config.layers, config.dropout, config.heads, config.positions, config.forget_bias)
     return InPieces(reader(config.net, known.features, width, known.classes or 1, *more), config.tbptt)
 
 

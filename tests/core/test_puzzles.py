@@ -111,7 +111,7 @@ def test_strings_can_be_read_off_their_picture_again(monkeypatch: pytest.MonkeyP
     assert {int((row < 10).sum()) for row in written} == {3, 4, 5}
     for picture, answer in zip(read.reshape(-1, HIGH, WIDE), written, strict=True):
         top = int(np.flatnonzero(picture.any(1))[0])
-        columns, found, left = picture.any(0), [], 0
+        columns, found, left = np.any(picture, axis=0).tolist(), [], 0
         while left < WIDE - 2:
             if columns[left]:  # a 1 has its first column filled, too
                 found.append(glyph_at(picture, top, left))
@@ -124,7 +124,7 @@ def test_strings_can_be_read_off_their_picture_again(monkeypatch: pytest.MonkeyP
 def test_a_picture_is_smeared_and_its_string_is_in_one_part_alone() -> None:
     read, _, _ = some("strings", count=2000)
     paper = read.reshape(-1, HIGH, WIDE)[:, :, 0]  # no digit begins there
-    assert paper.std() == pytest.approx(0.15, rel=0.05)
+    assert paper.std() == pytest.approx(0.1, rel=0.05)
     parts = {}
     for part in ("train", "validation", "test"):
         _, written, _ = some("strings", count=3000, part=part)

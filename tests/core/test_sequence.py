@@ -134,6 +134,14 @@ def test_no_answer_depends_on_what_comes_later() -> None:
         assert not torch.allclose(found.net(read)[:, :, 9:], found.net(later)[:, :, 9:])
 
 
+def test_a_forget_gate_begins_where_it_is_told() -> None:
+    body = task(data="adding", length=4, layers=2, forget_bias=3.5).net.modules[0].get_submodule("net.body")
+    for layer in body.children():
+        for cell in layer.children() if isinstance(layer, torch.nn.ModuleList) else ():
+            bias = cell.get_parameter("input.bias")
+            assert bias.tolist() == [0.0] * 8 + [3.5] * 8 + [0.0] * 16
+
+
 @pytest.mark.parametrize("net", ["lstm", "gru", "peephole", "transformer"])
 def test_cut_off_back_propagation(net: str) -> None:
     """Nothing changes from the sequence's length on; before, the loss is the same and the gradient another."""
@@ -210,7 +218,7 @@ def test_folds_deal_out_what_was_there_to_choose_by() -> None:
 @pytest.mark.parametrize("path", ["loop", "vmap"])
 @pytest.mark.parametrize(
     "flags",
-    ["--data copy --length 2 --net gru --tbptt 6", "--data adding --length 6 --net transformer",
+    ["--data parity --length 6 --net gru --tbptt 4", "--data adding --length 6 --net transformer",
      "--data parity --length 6 --layers 2 --dropout 0.3", "--data strings"],
 )  # fmt: skip
 def test_a_seed_learns_the_same_alone_and_in_company(path: str, flags: str, tmp_path: Path) -> None:
@@ -224,9 +232,10 @@ def test_a_seed_learns_the_same_alone_and_in_company(path: str, flags: str, tmp_
     assert different(*states) == []
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumed_equals_one_that_ran_through(tmp_path: Path) -> None:
     often = "--steps 120 --batch 20 --seeds 3 1 --log-every 3 --checkpoint-every 7 --eval-every 30"
-    flags = "--data digits --net gru --layers 2 --dropout 0.2 --width 4 --compile off --wandb disabled"
+    flags = "--data parity --length 8 --layers 2 --dropout 0.2 --width 4 --compile off --wandb disabled"
     argv = ["sequence", *often.split(), *flags.split(), "--preset", "none"]
     killed = kill_and_resume(argv, tmp_path, chance=random.Random("sequence"), kills=1)
     assert_equal_runs(killed.cut, killed.whole)
