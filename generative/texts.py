@@ -31,6 +31,7 @@ MANY = {"child": "children"}
 NUMBERS = ("one", "many")
 PARTS: tuple[Sequence[str], ...] = (NUMBERS, HOW, WHO, DOES, NUMBERS, HOW, WHO, WHERE)
 POSSIBLE = int(np.prod([len(part) for part in PARTS]))  # sentences that there are
+SAID = 100  # characters that are named at most
 DRAWN = 5_000  # of them, to train on and held out
 
 
@@ -116,7 +117,8 @@ def encode(text: str, characters: str, what: str) -> NDArray[np.int64]:
     """Tokens ``[N]``: each character's place among those that are known; UserError naming one that is not."""
     place = {character: token for token, character in enumerate(characters)}
     if strange := sorted(set(text) - set(place)):
-        raise UserError(f"{what} has {strange[0]!r}, which the model never saw; it knows {characters!r}")
+        known = repr(characters) if len(characters) <= SAID else f"{characters[:SAID]!r} and more"
+        raise UserError(f"{what} has {strange[0]!r}, which the model never saw; it knows {known}")
     return np.array([place[character] for character in text], np.int64)
 
 
@@ -179,10 +181,15 @@ class Passages:
         self.examples = torch.from_numpy(text.train.copy()).to(device)
         self.batch, self.length, self.follow = batch, length, follow
         count = len(self.examples)
-        if count <= length + 1:
+        if count <= length:
             raise UserError(
                 f"{text.name} has {count} characters to train on, and --context {length} reads {length + 1} at once; "
                 f"give a longer text or a shorter --context"
+            )
+        if follow and count < batch:
+            raise UserError(
+                f"{text.name} has {count} characters to train on, and --batch {batch} reads at as many places at once; "
+                f"give a longer text or a smaller --batch"
             )
         self.places = torch.arange(count - length)
         if text.lines:

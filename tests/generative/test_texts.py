@@ -151,5 +151,8 @@ def test_a_seed_reads_the_same_alone_and_a_saved_place_is_found_again() -> None:
 
 
 def test_a_text_shorter_than_a_passage_is_refused() -> None:
-    with pytest.raises(UserError, match=r"numbered has 9 characters .* --context 8 reads 9 at once"):
-        Passages(text(9), (0,), batch=1, length=8, follow=False)
+    with pytest.raises(UserError, match=r"numbered has 8 characters .* --context 8 reads 9 at once"):
+        Passages(text(8), (0,), batch=1, length=8, follow=False)
+    assert Passages(text(9), (0,), batch=1, length=8, follow=False).next().tolist() == [[[*range(9)]]]
+    with pytest.raises(UserError, match=r"numbered has 9 characters .* --batch 10 reads at as many places"):
+        Passages(text(9), (0,), batch=10, length=4, follow=True)
