@@ -90,7 +90,7 @@ def sums(stream: str, numbers: int, drawn: int, apart: int) -> Drawn:
 def reversal() -> Drawn:
     """Letters, the same from the last to the first; every text stands there once."""
     noise = Noise((0,), "reversal")
-    count = DRAWN + APART + 100  # some of the short ones are drawn twice
+    count = DRAWN + APART + 100  # a short one may be drawn twice
     lengths = SHORTEST_WORD + noise.integers(LONGEST_WORD - SHORTEST_WORD + 1, count)[0]
     letters = noise.integers(len(ascii_lowercase), count, LONGEST_WORD)[0].tolist()
     rows = zip(letters, lengths.tolist(), strict=True)

@@ -61,12 +61,12 @@ class Config:
 NANO: dict[str, Any] = {"net": "gpt", "layers": 3, "heads": 3, "width": 48}  # minGPT's gpt-nano
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "lab": {
-        "dates": {"steps": 1_000},
+        "dates": {"steps": 800, "eval_every": 100},
         "addition": {"steps": 8_000},
         "addition-2": {"net": "lstm", "attention": "none", "reverse": True, "steps": 3_000},  # Keras' network
         "sort": {**NANO, "steps": 1_000},
         "sort-10": {**NANO, "steps": 4_000},
-        "reversal": {"reverse": True, "width": 64, "lr": 4e-3, "steps": 1_000},
+        "reversal": {"reverse": True, "width": 64, "lr": 4e-3, "steps": 1_000, "eval_every": 100},
     },
 }
 
