@@ -96,22 +96,22 @@ class Config:
             )
 
 
-# When an option does nothing.
 IDLE: Idle = {
     **{name: [{"net": CELLS}] for name in ("heads", "positions")},
     "forget_bias": [{"net": [name for name in READERS if name != "lstm"]}, {"data": ["strings"]}],
     "dropout": [{"net": CELLS, "layers": [1]}],
 }
 FAST: dict[str, Any] = {"batch": 32, "lr": 1e-2, "steps": 2_000, "eval_every": 200, "compile": "off"}
-LONG: dict[str, Any] = {**FAST, "width": 128, "steps": 6_000, "eval_every": 600}
+LONG: dict[str, Any] = {**FAST, "steps": 6_000, "eval_every": 600}
+COPY: dict[str, Any] = {**LONG, "width": 128, "lr": 5e-3, "forget_bias": 4.0}
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "lab": {
         "adding": {**FAST, "width": 32},
-        "digits": FAST,
+        "copy": COPY,
+        "copy-tcn": COPY,
         "parity": {**FAST, "width": 16, "batch": 64},
-        "copy": LONG,
-        "copy-tcn": LONG,
-        "strings": {**LONG, "lr": 3e-3},
+        "digits": FAST,
+        "strings": {**LONG, "width": 160, "batch": 64, "lr": 3e-3},
     }
 }
 
