@@ -8,7 +8,7 @@ found out: whether it takes `valid`, whether weights stack. `kind` says what is 
     "plain"   no state, any leading axes: y = net(x)                          (unroll is fold(step))
     "image"   no state, one leading axis only: y = net(x)                     (rows, gradcheck, weights)
 
-A class that is only there to be inherited from goes to ABSTRACT. What bad input gives: test_bad_input.py, by the same table.
+A class that is only there to be inherited from goes to ABSTRACT. What bad input gives stands in test_bad_input.py.
 """
 
 import importlib
