@@ -40,6 +40,7 @@ demo: $(STAMP)  ## train six algorithms, compare them, write runs/report.html (u
 smoke: $(STAMP)  ## every cell of the benchmark tables with few steps (about 10 minutes)
 	$(BIN)/lab bench agents --tier smoke --root runs/smoke/agents
 	$(BIN)/lab bench trainers --tier smoke --root runs/smoke/trainers
+	$(BIN)/lab bench networks --tier smoke --root runs/smoke/networks
 
 report: $(STAMP)  ## runs/report.html from whatever is in runs/
 	$(BIN)/lab report --out runs/report.html
