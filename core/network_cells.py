@@ -22,6 +22,7 @@ _ADDING = {  # net -> mark, and what Bai et al. 2018 have at T = 600
     "lstm": (Mark("≤", 1e-3), "0.164"), "gru": (Mark("≤", 1e-3), "5.3e-5"), "rnn": (Mark("≥", 0.1), "0.177")
 }  # fmt: skip
 _ATTENTION = " --layers 2 --lr 2e-3 --warmup 0.1"
+_COPIERS = {"lstm": "", "gru": " --lr 1e-2", "transformer": f"{_ATTENTION} --width 64 --steps 500"}
 SEQUENCES: dict[str, Cell] = {
     **{
         f"adding-{net}": _sequence(
@@ -34,9 +35,11 @@ SEQUENCES: dict[str, Cell] = {
         f"copy-{net}": _sequence(
             f"Ten symbols copied 20 steps later, {net}, right", f"--data copy --net {net}{words}", Mark("≥", 0.99)
         )
-        for net, words in {"lstm": "", "gru": "", "transformer": f"{_ATTENTION} --width 64 --steps 500"}.items()
+        for net, words in _COPIERS.items()
     },
-    "copy-100-lstm": _sequence("The same 100 steps later, lstm", "--data copy --length 100 --net lstm --steps 2000"),
+    "copy-100-lstm": _sequence(
+        "The same 100 steps later, lstm", "--data copy --length 100 --net lstm --steps 2000 --forget-bias 5"
+    ),
     **{
         f"parity-{net}": _sequence(
             f"Parity of 200 bits, learnt on 1 to 40, {net}, right at every step", f"--data parity --net {net}{words}",
@@ -141,7 +144,25 @@ LANGUAGE: dict[str, Cell] = {
 }
 
 # Images and their classes: Fashion-MNIST.
-IMAGES: dict[str, Cell] = {}
+IMAGES: dict[str, Cell] = {
+    "fashion-mnist": Cell(
+        "ResNet of 8 layers on Fashion-MNIST, stopped early, accuracy",
+        {
+            "smoke": Tier("--width 4 --steps 2 --eval-every 0 --seeds 0 1", judged=False),
+            "table": Tier("--seeds 0 1 2"),
+        },
+        train="classifier --data fashion-mnist --preset lab",
+        measures=(
+            Measure("final/test_accuracy", "test set", Mark("≥", 0.92)),
+            Measure("final/accuracy", "held out to choose by"),
+        ),
+    ),
+    "fashion-mnist-folds": Cell(
+        "The same in four folds, one seed, a score for each fold",
+        {"smoke": Tier(judged=False), "table": Tier()},
+        figures="core.fold_figures:figures",
+    ),
+}
 
 # BERT: what it learns of a text, and what that is worth where few labels are.
 BERT: dict[str, Cell] = {
