@@ -77,17 +77,24 @@ def main(argv: list[str]) -> int:
     options = read(argv[0], argv[1:]).values[0]
     if not options.folds or options.fold is not None:
         return train(argv, argv[1:])[0]
-    folders = []
+    status, folders = in_folds(argv, options)
+    if not status:
+        print(report(folders))
+    return status
+
+
+def in_folds(argv: Sequence[str], options: Options) -> tuple[int, list[Path]]:
+    """Every fold of a cross-validation, one after the other; an exit code, and the folders of those that are done."""
+    folders: list[Path] = []
     for fold in range(1, options.folds + 1):
         name = ["--name", f"{options.name}-fold-{fold}"] if options.name else []
         status, folder = train(argv, [*argv[1:], "--fold", str(fold), *name])
         if status:  # stopped, or failed: said already
             if fold < options.folds:
                 print(f"fold {fold} of {options.folds}: the same command with --resume auto does the rest")
-            return status
+            return status, folders
         folders.append(folder)
-    print(report(folders))
-    return 0
+    return 0, folders
 
 
 def read(algorithm: str, flags: Sequence[str]) -> Settings:

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pooch
@@ -16,6 +17,9 @@ from sklearn.datasets import load_digits
 from core import images
 from core.errors import UserError, nearest
 from core.images import Images
+
+Part: TypeAlias = tuple[np.ndarray, np.ndarray]
+"""Pixels [N, C, H, W] and labels [N]."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,29 @@ def load(name: str, data_dir: str = "", size: int = 0, channels: int = 0) -> Ima
     raise UserError(f"unknown data set {name!r}{nearest(name, LOADERS)}")
 
 
+def labelled(found: Images) -> tuple[Part, Part, tuple[str, ...]]:
+    """Images and labels to train on and to test, the labels counted from 0 without gaps, and a name for each.
+
+    Raises:
+        UserError: it has no labels, images of no class, or a single class.
+    """
+    if found.train_labels is None or found.test_labels is None:
+        raise UserError(
+            f"{found.name} has no labels; put the images of each class into a folder of its own, or whole numbers "
+            "into an .npz as 'labels', or as 'train_labels' and 'test_labels'"
+        )
+    labels, places = np.unique(np.concatenate([found.train_labels, found.test_labels]), return_inverse=True)
+    if labels[0] < 0:
+        raise UserError(f"{found.name} has images of no class: labels are 0 or more, or folders of pictures")
+    if len(np.unique(found.train_labels)) < 2:
+        raise UserError(
+            f"{found.name} has one class, {found.train_labels[0]}; telling classes takes two or more"
+        )
+    names = tuple(found.classes[label] if label < len(found.classes) else str(label) for label in labels)
+    train, test = np.split(places.astype(np.int64), [len(found.train_labels)])
+    return (found.train, train), (found.test, test), names
+
+
 def digits(name: str, data_dir: str) -> Images:
     """scikit-learn's digits; their grey values 0 … 16 are scaled to 0 … 255; 297 of 1,797 are held out."""
     bunch = load_digits()
@@ -111,7 +138,7 @@ def idx_file(name: str, data_dir: str, source: Idx, file: str) -> np.ndarray:
         )
     axes = raw[3]  # two zero bytes, the type (8: uint8), the number of axes, then their lengths, big-endian
     shape = np.frombuffer(raw, dtype=">u4", count=axes, offset=4).astype(int)
-    return np.frombuffer(raw, dtype=np.uint8, offset=4 + 4 * axes).reshape(shape)
+    return np.frombuffer(raw, dtype=np.uint8, offset=4 + 4 * axes).reshape(shape).copy()  # may be written to
 
 
 LOADERS: dict[str, Callable[[str, str], Images]] = {"digits": digits, "mnist": idx, "fashion-mnist": idx}

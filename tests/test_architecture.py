@@ -57,6 +57,8 @@ LAYERS = {
             "importing/*",
             "benchmark",
             "network_cells",
+            "fold_figures",
+            "fine_tuning",
             "evaluate",
             "demo",
             "making",

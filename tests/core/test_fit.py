@@ -299,3 +299,78 @@ def test_images_without_labels_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((20, 8, 8), np.uint8))
     with pytest.raises(UserError, match="has no labels"):
         module_of("classifier").load(Config(data=str(tmp_path / "x.npy")))
+
+
+# --- a person's own data, and flags that do nothing
+
+
+def test_labels_of_any_range_become_classes(tmp_path: Path) -> None:
+    pixels = np.zeros((12, 8, 8), np.uint8)
+    np.savez(tmp_path / "x.npz", images=pixels, labels=np.arange(12) % 3 * 1_000_000 + 7)
+    found = classifier.load(Config(data=str(tmp_path / "x.npz")))
+    assert found.classes == ("7", "1000007", "2000007")
+    assert found.labels is not None
+    assert set(found.labels.tolist()) | set(found.test[1].tolist()) == {0, 1, 2}
+    names = sorted(found.classes[label] for label in (*found.train[1], *found.test[1]))
+    assert [names.count(name) for name in found.classes] == [4, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (np.zeros(12, np.int64), "has one class, 0"),
+        (np.arange(12) % 3 - 1, "images of no class"),
+        (np.arange(12) % 3 / 2, "whole numbers"),
+        (np.arange(5), "labels of shape"),
+    ],
+)
+def test_labels_that_tell_nothing_are_refused(labels: np.ndarray, told: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=np.zeros((12, 8, 8), np.uint8), labels=labels)
+    with pytest.raises(UserError, match=told):
+        classifier.load(Config(data=str(tmp_path / "x.npz")))
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ("--hidden 9 --net conv", ["--hidden has no effect while --net is conv"]),
+        ("--width 9 --net conv", []),
+        ("--width 9 --net resnet8", []),
+        ("--stride 2 --net mlp", ["--stride has no effect while --net is mlp"]),
+        ("--momentum 0.5", ["--momentum has no effect while --optimiser is adam"]),
+        ("--momentum 0.5 --optimiser sgd --clip-by value --clip 1", []),
+        ("--clip-by value", ["--clip-by has no effect while --clip is not given"]),
+        ("--fold 1", ["--fold has no effect while --folds is 0"]),
+        ("--folds 2 --fold 1 --validation 0.2", ["--validation has no effect while --folds is 2"]),
+        ("--min-delta 1", ["--min-delta has no effect while --patience is not given"]),
+        ("--mode min --baseline 1 --patience 2", []),
+        ("--steps 9 --epochs 1", ["--steps has no effect while --epochs is 1"]),
+        ("--monitor eval/accuracy", []),  # it chooses the best checkpoint
+    ],
+)
+def test_flags_that_do_nothing_are_told(flags: str, told: list[str]) -> None:
+    examples = classifier.load(Config())
+    assert fit.unused(fit.read("classifier", flags.split()), classifier, examples) == told
+
+
+def test_a_cross_validation_that_was_stopped_goes_on_in_its_fold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, "--folds", "3", name="whole", seeds=(0,)) == 0
+    *_, mean, _ = capsys.readouterr().out.splitlines()
+    inner, taken = Classifier.prepared, []
+
+    def prepared(self: Classifier, batch: Any, noise: Any) -> Any:
+        taken.append(1)
+        if len(taken) == 40 + 17:  # in the second fold
+            signal.raise_signal(signal.SIGTERM)
+        return inner(self, batch, noise)
+
+    monkeypatch.setattr(Classifier, "prepared", prepared)
+    assert run(tmp_path, "--folds", "3", name="cut", seeds=(0,)) == 128 + signal.SIGTERM
+    assert "fold 2 of 3: the same command with --resume auto" in capsys.readouterr().out
+    assert run(tmp_path, "--folds", "3", "--resume", "auto", name="cut", seeds=(0,)) == 0
+    assert capsys.readouterr().out.splitlines()[-2] == mean
+    assert len(taken) == 3 * 40, "nothing is trained twice"
+    for fold in (1, 2, 3):
+        assert_equal_runs(tmp_path / f"cut-fold-{fold}", tmp_path / f"whole-fold-{fold}")

@@ -252,3 +252,14 @@ def test_a_small_resnet_learns_to_tell_stripes_apart() -> None:
         loss.backward()
         optimiser.step()
     assert loss.item() < 0.1
+
+
+def test_the_layout_in_memory_changes_no_number_and_width_and_stride_are_as_told() -> None:
+    torch.manual_seed(0)
+    net = ResNet(8, 3, 10, 28, shortcut="B", width=4, stride=2).eval()
+    images = torch.randn(5, 3, 28, 28)
+    x = net.stem(images)
+    assert x.shape == (5, 4, 14, 14)
+    plain = net.out(net.blocks(x.contiguous()).mean((2, 3)))
+    torch.testing.assert_close(net(images), plain, rtol=1e-5, atol=1e-6)
+    assert [block.residue[0].out_channels for block in net.blocks] == [4, 8, 16]
