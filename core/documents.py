@@ -5,47 +5,80 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from core.draws import draws
 from core.errors import UserError
 
-STORIES = "stories"
-TOLD = 600  # stories
+STORIES, MEETINGS = "stories", "meetings"
+TOLD = 1_000  # stories
 Tokens: TypeAlias = Literal["words", "characters"]
 
-# A story is of one of these and of one place, and each sentence is said in one of two ways. Whose the thing is and what
-# colour it has can be told from the sentence itself; the place from the one beside it, if both are of one story.
-OWNED = (
-    ("baker", "red", "cart"),
-    ("king", "white", "horse"),
-    ("sailor", "blue", "boat"),
-    ("child", "yellow", "drum"),
-    ("farmer", "green", "hat"),
-    ("teacher", "black", "book"),
-    ("painter", "golden", "lamp"),
-    ("doctor", "grey", "coat"),
-)
-PLACES = ("garden", "harbour", "market", "tower", "forest", "kitchen")
-LINES = (
-    ("the {0} has a {1} {2} in the {3}.", "there is a {0} with a {1} {2} in the {3}."),
-    ("the {1} {2} of the {0} came to the {3} long ago.", "to the {3} came long ago the {1} {2} of the {0}."),
-    ("in the {3} the {0} often looks at the {1} {2}.", "often the {0} looks at the {1} {2} in the {3}."),
-    ("so the {0} and the {1} {2} stay in the {3}.", "so in the {3} stay the {0} and the {1} {2}."),
-)
+# Two animals meet, one that eats meat and one that eats grass, and either may be the one who acts. What each of them
+# eats is said in the first sentence of a story, by name; in the last one only of who acts, or of who is acted on, so
+# that it takes the sentence between them to tell. All else has a word beside it from which it can be told.
+HUNTERS = (
+    "grey wolf", "red fox", "brown bear", "spotted lynx", "quiet owl", "swift hawk", "old badger", "lean stoat",
+    "golden eagle", "black panther",
+)  # fmt: skip
+GRAZERS = (
+    "shy hare", "young deer", "woolly sheep", "white goose", "fat pony", "tall moose", "wild goat", "small vole",
+    "lazy cow", "mild donkey",
+)  # fmt: skip
+FOOD = ("meat", "grass")  # of the former, and of the latter
+PLACES = ("river reeds", "forest ferns", "garden roses", "mountain rocks", "harbour nets", "village barns")
+DEEDS = (
+    "gladly greets greeted", "quickly follows followed", "loudly calls called", "kindly helps helped",
+    "slowly passes passed", "often watches watched",
+)  # fmt: skip
+
+
+class Meeting(NamedTuple):
+    """Numbers that make one: two animals, who acts (1: the grazer), a place, a deed, three wordings."""
+
+    hunter: int
+    grazer: int
+    actor: int
+    place: int
+    deed: int
+    habits: int
+    scene: int
+    end: int
+
+    def sentences(self) -> tuple[str, str, str]:
+        """What both eat; who does what to whom, and where; what the one who acts eats, or the other."""
+        both = HUNTERS[self.hunter], GRAZERS[self.grazer]
+        who, whom = both[self.actor], both[1 - self.actor]
+        there, (manner, does, done) = f"in the {PLACES[self.place]}", DEEDS[self.deed].split()
+        eat = [f"the {name} eats {food}" for name, food in zip(both, FOOD, strict=True)]
+        habits = " and ".join(reversed(eat) if self.habits else eat)
+        scenes = f"the {who} {manner} {does} the {whom}", f"the {whom} is {manner} {done} by the {who}"
+        ends = (
+            f"the one who {manner} {does} eats {FOOD[self.actor]}",
+            f"the one who is {manner} {done} eats {FOOD[1 - self.actor]}",
+        )
+        return f"{habits}.", f"{scenes[self.scene]} {there}.", f"{ends[self.end]} {there}."
+
+
+SIZES = Meeting(len(HUNTERS), len(GRAZERS), 2, len(PLACES), len(DEEDS), 2, 2, 2)
+
+
+def meetings(name: str, count: int) -> list[Meeting]:
+    """So many, no two alike; the same name, the same ones."""
+    chosen = draws(name).permuted(np.arange(np.prod(SIZES)), axis=0)[:count]
+    return [Meeting(*map(int, np.unravel_index(int(index), SIZES))) for index in chosen]
 
 
 def stories() -> str:
-    """TOLD stories of four sentences each, no two alike; always the same ones."""
-    sizes = (len(OWNED), len(PLACES), *map(len, LINES))
-    told = []
-    for index in draws(STORIES).permuted(np.arange(np.prod(sizes)), axis=0)[:TOLD]:
-        who, where, *ways = (int(place) for place in np.unravel_index(int(index), sizes))
-        lines = (line[way] for line, way in zip(LINES, ways, strict=True))
-        told.append("\n".join(line.format(*OWNED[who], PLACES[where]) for line in lines))
-    return "\n\n".join(told)
+    """TOLD stories of three sentences each, no two alike; always the same ones."""
+    return "\n\n".join("\n".join(meeting.sentences()) for meeting in meetings(STORIES, TOLD))
+
+
+def told() -> list[str]:
+    """Who does what to whom in each of them."""
+    return [meeting.sentences()[1] for meeting in meetings(STORIES, TOLD)]
 
 
 def load(data: str) -> tuple[str, list[tuple[str, str]]]:

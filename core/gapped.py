@@ -1,5 +1,6 @@
 """Pairs of sentences as BERT learns from them: one text of both, with gaps, its second part sometimes another's."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -79,3 +80,34 @@ class Texts:
     def text(self, tokens: Tensor) -> str:
         """What stands there, to be read."""
         return " ".join(self.names[token] for token in tokens.tolist() if token != SPECIAL.padding)
+
+
+def alone(texts: NDArray[Any], names: Sequence[str], tokens: Tokens, length: int) -> NDArray[np.int64]:
+    """[CLS] text [SEP], then padding up to the longest [n, T]; what is over ``length`` is cut, no name is [UNK]."""
+    places = {name: place for place, name in enumerate(names) if place >= len(NAMES)}
+    cut = [tokens_of(text, tokens)[: length - 2] for text in texts]
+    table = np.full((len(cut), max(map(len, cut)) + 2), SPECIAL.padding, np.int64)
+    for row, own in zip(table, cut, strict=True):
+        known = [places.get(token, UNKNOWN) for token in own]
+        row[: len(own) + 2] = [SPECIAL.begin, *known, SPECIAL.between]
+    return table
+
+
+def bigram(train: Tensor, tokens: Tensor, chosen: Tensor) -> float:
+    """The share of the gaps that the word most often behind the one before would fill: what to be better than.
+
+    It is told the word before as it stood, though that may be a gap too. The mean over texts, as of BERT.
+
+    Args:
+        train: texts [n, T].
+        tokens: held-out texts [m, T]; chosen: which of their places are gaps [m, T] bool.
+    """
+    before, after = (part.reshape(-1).numpy() for part in (train[:, :-1], train[:, 1:]))
+    known = int(max(train.max(), tokens.max())) + 1
+    word = after > UNKNOWN
+    pairs, counts = np.unique(before[word] * known + after[word], return_counts=True)
+    rising = np.argsort(counts, kind="stable")
+    likely = np.full(known, np.bincount(after[word]).argmax())  # the most frequent word behind what is new
+    likely[pairs[rising] // known] = pairs[rising] % known  # of several the last one stays: the most frequent
+    right = (likely[tokens[:, :-1].numpy()] == tokens[:, 1:].numpy()) & chosen[:, 1:].numpy()
+    return float(np.mean(right.sum(1) / np.maximum(chosen.numpy().sum(1), 1)))

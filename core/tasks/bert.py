@@ -11,11 +11,11 @@ from torch import Tensor
 from core import documents, losses
 from core.documents import tokens_of
 from core.errors import UserError
-from core.gapped import SPECIAL, Texts, room_of
+from core.gapped import SPECIAL, Texts, bigram, room_of
 from core.gradients import Metrics, Params
 from core.networks.bert import BASE, Bert, Pretraining, pretraining_loss
 from core.networks.net import Array
-from core.noise import Noise
+from core.noise import Noise, State
 from core.replicas import Replicas
 from core.schedules import schedule, warmed_up
 from core.task import Batch, Examples, Parts, Spec
@@ -67,7 +67,7 @@ class Config:
         schedule(self.schedule, self.lr, self.lr_end)
 
 
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {"lab": {documents.STORIES: {"lr": 2e-3}}}
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {"lab": {documents.STORIES: {"lr": 2e-3, "steps": 8_000}}}
 
 
 def load(config: Config) -> Examples:
@@ -119,6 +119,15 @@ class BERT:
             schedule(config.schedule, config.lr, config.lr_end), config.warmup
         )
 
+    def kept(self) -> State:
+        """What core/pretrained.py gives to others."""
+        config = self.config
+        sizes = {"width": config.width, "heads": config.heads, "layers": config.layers}
+        return {"names": self.texts.names, "tokens": config.tokens, "length": self.texts.length, **sizes}
+
+    def facts(self) -> dict[str, str]:
+        return {}
+
     def prepared(self, batch: Batch, noise: Noise) -> Batch:
         first, second, tokens = batch[:3]
         count, length = tokens.shape[1:]
@@ -148,7 +157,10 @@ class BERT:
         return found | {"mlm_accuracy": right, "nsp_accuracy": told}
 
     def words(self, scores: Mapping[str, Array]) -> dict[str, Array]:
-        return {}
+        """What a bigram of the text trained on makes of the same gaps."""
+        train, test = (tuple(map(torch.from_numpy, part[2:])) for part in (self.train, self.test))
+        said = bigram(train[0], test[0], test[3])
+        return {"eval/test_bigram_accuracy": np.full(len(self.spec.seeds), said)}
 
     def look(self, group: Group, at: int) -> None:
         """The first held-out texts: what was read, and what was guessed for each gap of what stood there."""

@@ -1,0 +1,84 @@
+"""BERT's cell: what it learns of a text, and what that is worth where few labels are.
+
+A run of `bert`, then the same net on the same few labelled texts, with the same settings and steps, once with the run's
+weights and once with fresh ones; the vocabulary is the run's for both. The step size of either is the one of RATES
+with the best mean accuracy on texts that are held out; what is shown is the accuracy on the test set, looked at then.
+"""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.cells import Row, finished, records
+from core.cli import main as lab
+from core.errors import UserError
+from core.records import Record
+
+LABELS = 64
+RATES = {"smoke": ("1e-3",), "table": ("3e-4", "1e-3", "3e-3")}
+SEEDS = {"smoke": "0 1", "table": "0 1 2"}
+PRETRAINING = {"smoke": "--steps 20", "table": ""}  # in the table the preset's
+STEPS = {"smoke": 10, "table": 200}  # of fine-tuning
+SIDES = {"fine-tuned": "--weights", "from scratch": "--no-weights"}
+PUBLISHED = "0.986 and 1.0 (google-research/bert on its sample text, 20 steps from BERT-base)"
+
+
+def figures(folder: Path, tier: str) -> dict[str, Any]:
+    """Train what is missing, and tell what came of it."""
+    seeds = f"--seeds {SEEDS[tier]}"
+    runs = trained(folder, "pretrained", f"bert {seeds} {PRETRAINING[tier]}")
+    rows = [
+        row(runs, "gaps filled on the text trained on", of(runs, "fitted/mlm_accuracy"), 0.95, PUBLISHED),
+        row(runs, "sentences told apart on the text trained on", of(runs, "fitted/nsp_accuracy"), 0.99, PUBLISHED),
+        row(runs, "gaps filled on held-out text", of(runs, "final/test_mlm_accuracy")),
+        row(runs, "the same by a bigram of the text trained on", of(runs, "final/test_bigram_accuracy")),
+    ]  # fmt: skip
+    beyond = np.subtract(rows[2]["scores"], rows[3]["scores"]).tolist()
+    rows.append(row(runs, "by how much more than the bigram", beyond, 0.01))
+    found = {}
+    for side, words in SIDES.items():
+        start = f"--start-from {shlex.quote(str(folder / 'pretrained'))} {words}"
+        tried = {
+            rate: trained(
+                folder,
+                f"{side.replace(' ', '-')}-{rate}",
+                f"text-classifier {seeds} {start} --labels {LABELS} --steps {STEPS[tier]} --eval-every 0 --lr {rate}",
+            )
+            for rate in RATES[tier]
+        }
+        best = max(tried, key=lambda rate: float(np.mean(of(tried[rate], "final/accuracy"))))
+        found[side] = of(tried[best], "final/test_accuracy")
+        rows.append(
+            row(tried[best], f"{side} on {LABELS} labels, test accuracy (step size {best})", found[side])
+        )
+    gain = np.subtract(found["fine-tuned"], found["from scratch"]).tolist()
+    rows.append(row(tried[best], "by how much fine-tuned is better", gain, 0.1))
+    return {"rows": rows}
+
+
+def trained(folder: Path, name: str, words: str) -> list[Record]:
+    """The seeds of a run in the cell's folder, trained by the command a person would type, or gone on with."""
+    if not finished(records(folder / name)):
+        command = ["train", *shlex.split(words), "--root", str(folder), "--name", name, "--resume", "auto"]
+        command += ["--wandb", "disabled"]
+        print(f"$ lab {shlex.join(command)}", flush=True)
+        if status := lab(command):
+            raise UserError(f"it stopped with exit status {status}; the same command goes on")
+    return records(folder / name)
+
+
+def of(runs: Sequence[Record], key: str) -> list[float]:
+    """One number of every seed's summary."""
+    return [float(record.summary[key]) for record in runs]
+
+
+def row(
+    runs: Sequence[Record], what: str, scores: list[float], mark: float | None = None, published: str = ""
+) -> Row:
+    """A row of the cell's; all of them in the run's own steps and minutes."""
+    minutes = max(float(record.run["seconds"]) for record in runs) / 60
+    about = {"failed": 0, "steps": int(runs[0].config["steps"]), "minutes": minutes, "published": published}
+    return {"what": what, "scores": scores, **about, "mark": None if mark is None else ["≥", mark]}
