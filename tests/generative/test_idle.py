@@ -24,9 +24,11 @@ def data(kind: str) -> Dataset:
     if kind == "points":
         return Points("points", *[np.zeros((4, 2), np.float32)] * 3, 0.1)
     if kind == "pairs":
-        return Pairs("pairs", *[np.zeros((4, 2), np.int64)] * 2, "a", 1)
+        rows = np.zeros((4, 2), np.int64)
+        return Pairs("pairs", rows, rows, "a", 1)
     if kind in ("text", "lines"):
-        return Text(kind, *[np.zeros(4, np.int64)] * 2, "a\n", kind == "lines")
+        tokens = np.zeros(4, np.int64)
+        return Text(kind, tokens, tokens, "a\n", kind == "lines")
     side = 8 if kind == "small" else 16
     pixels = (np.arange(4 * side * side) % 251).astype(np.uint8).reshape(4, 1, side, side)
     return Images(kind, pixels, pixels)
