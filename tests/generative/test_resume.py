@@ -11,6 +11,10 @@ from tests.killing import Command, assert_equal_runs, kill_and_resume
 OFTEN = "--seeds 3 1 --log-every 3 --checkpoint-every 7 --eval-every 25 --compile off"
 CASES = {
     "a translator": "translate --steps 60 --width 16 --batch 16",
+    "a Transformer that translates and drops": (
+        "translate --data sort --net transformer --dropout 0.2 --steps 60 --layers 1 --heads 2 --width 16 --batch 16"
+    ),
+    "a GPT that answers": "translate --data sort --steps 60 --layers 1 --heads 2 --width 16 --batch 16 --dropout 0.2",
     "drawn anew each time": "vae --batch 40 --steps 120 --hidden 16 --latent 4 --binarise dynamic",
     "all seeds at once": "vae --batch 40 --steps 120 --hidden 16 --latent 4 --binarise dynamic --path vmap --draws 3",
     "convolutions and warm-up": "vae --batch 40 --steps 60 --latent 4 --net conv --warmup 0.5 --clip 5",

@@ -176,6 +176,20 @@ def test_dropout_drops_while_it_learns_and_not_while_it_answers(net: str) -> Non
     assert scores(still, test) == scores(dropped, test)
 
 
+@pytest.mark.parametrize("net", ["transformer", "gpt"])
+def test_with_dropout_a_seed_learns_the_same_alone_and_in_company(net: str) -> None:
+    facts = {"device": "cpu", "path": "loop", "compile": False}
+    config = replace(SMALL, net=net, dropout=0.3)
+    learned = []
+    for seeds in ((3, 9), (9,)):
+        model = trainer_of("translate", config, COPIES, seeds, 5, facts)
+        batches = batches_of(model, COPIES, seeds, "cpu")
+        metrics = [model.step(batches.next())["train/loss"][-1] for _ in range(3)]
+        learned.append((metrics, {name: weights[-1].clone() for name, weights in model.weights().items()}))
+    assert learned[0][0] == learned[1][0]
+    assert all(torch.equal(weight, learned[1][1][name]) for name, weight in learned[0][1].items())
+
+
 def test_from_training_to_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = "--steps 4 --seeds 0 1 --width 8 --wandb disabled --quiet --name run --eval-every 2"
     assert main(["train", "translate", *flags.split(), "--root", str(tmp_path)]) == 0
