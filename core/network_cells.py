@@ -22,7 +22,11 @@ _ADDING = {  # net -> mark, and what Bai et al. 2018 have at T = 600
     "lstm": (Mark("≤", 1e-3), "0.164"), "gru": (Mark("≤", 1e-3), "5.3e-5"), "rnn": (Mark("≥", 0.1), "0.177")
 }  # fmt: skip
 _ATTENTION = " --layers 2 --lr 2e-3 --warmup 0.1"
-_COPIERS = {"lstm": "", "gru": " --lr 1e-2", "transformer": f"{_ATTENTION} --width 64 --steps 500"}
+_COPIERS = {
+    "lstm": " --steps 10000",
+    "gru": " --lr 1e-2",
+    "transformer": f"{_ATTENTION} --width 64 --steps 500",
+}
 SEQUENCES: dict[str, Cell] = {
     **{
         f"adding-{net}": _sequence(
