@@ -106,7 +106,7 @@ LONG: dict[str, Any] = {**FAST, "steps": 6_000, "eval_every": 600}
 COPY: dict[str, Any] = {**LONG, "width": 128, "lr": 5e-3, "forget_bias": 4.0}
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "lab": {
-        "adding": {**FAST, "width": 32},
+        "adding": {**FAST, "width": 32, "steps": 3_000},
         "copy": COPY,
         "copy-tcn": COPY,
         "parity": {**FAST, "width": 16, "batch": 64},
