@@ -17,8 +17,7 @@ import numpy as np
 from core.errors import UserError
 from core.noise import States
 from rl.agent import Spec
-from rl.agents.q_learning import update
-from rl.tabular import Moment, Settings, Table
+from rl.tabular import Moment, Settings, Table, Values
 
 TAGS = {"model": "learnt", "kind": "value", "policy": "off", "spaces": "discrete -> discrete"}
 
@@ -42,6 +41,15 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "Taxi-v4": {"lr_end": 0.5, "epsilon_end": 0.01, "steps": 50_000},
     },
 }
+
+
+def update(
+    q: Values, state: int, action: int, reward: float, discount: float, next_state: int, lr: float
+) -> float:
+    """Moves ``q`` [state, action] by α times the error, which it returns; ``discount`` is 0 after an end."""
+    error = reward + discount * q[next_state].max() - q[state, action]
+    q[state, action] += lr * error
+    return float(error)
 
 
 class Model:
@@ -98,10 +106,10 @@ class DynaQ(Table):
         return error
 
     def _learn(
-        self, q: Any, now: Moment, state: int, action: int, reward: float, next_state: int, ended: bool
+        self, q: Values, now: Moment, state: int, action: int, reward: float, next_state: int, ended: bool
     ) -> float:
         discount = 0.0 if ended else self.config.gamma
-        return abs(update(q, state, action, reward, discount, next_state, -1, now.epsilon, now.lr))
+        return abs(update(q, state, action, reward, discount, next_state, now.lr))
 
     def state_dict(self) -> States:
         return [
