@@ -123,6 +123,16 @@ def test_a_killed_run_resumed_equals_one_that_ran_through(tmp_path: Path) -> Non
     assert_equal_runs(killed.cut, killed.whole)
 
 
+@pytest.mark.slow
+def test_killed_twenty_times_and_resumed_it_equals_one_that_ran_through(tmp_path: Path) -> None:
+    often = "--steps 60 --batch 8 --seeds 3 1 --log-every 3 --checkpoint-every 7 --eval-every 20"
+    small = "--width 16 --heads 2 --layers 1 --compile off --wandb disabled"
+    argv = ["bert", *often.split(), *small.split()]
+    for k in range(20):
+        killed = kill_and_resume(argv, tmp_path, name=f"cut{k}", chance=random.Random(k))
+        assert_equal_runs(killed.cut, killed.whole)
+
+
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
