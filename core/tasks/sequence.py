@@ -111,7 +111,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "copy-tcn": COPY,
         "parity": {**FAST, "width": 16, "batch": 64},
         "digits": FAST,
-        "strings": {**LONG, "width": 160, "batch": 64, "lr": 3e-3},
+        "strings": {**LONG, "width": 192, "batch": 64, "lr": 3e-3},
     }
 }
 
