@@ -17,7 +17,7 @@ from core.cli import main as lab
 from core.errors import UserError
 from core.records import Record
 
-LABELS = 64
+LABELS = 32
 RATES = {"smoke": ("1e-3",), "table": ("3e-4", "1e-3", "3e-3")}
 SEEDS = {"smoke": "0 1", "table": "0 1 2"}
 PRETRAINING = {"smoke": "--steps 20 --eval-every 0", "table": ""}  # in the table the preset's
