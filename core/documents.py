@@ -81,25 +81,27 @@ def told() -> list[str]:
     return [meeting.sentences()[1] for meeting in meetings(STORIES, TOLD)]
 
 
-def load(data: str) -> tuple[str, list[tuple[str, str]]]:
-    """A name, and every two sentences that follow one another in a document, in order.
+def load(data: str, most: int = 0) -> tuple[str, list[tuple[str, str]]]:
+    """A name, and every two sentences that follow one another in a document, in order; ``most`` documents, 0: all.
 
     Raises:
         UserError: no such file, or no text.
     """
     if data == STORIES:
-        return data, pairs(stories())
+        return data, pairs(stories(), most)
     path = Path(data).expanduser()
     if not path.is_file():
         raise UserError(f"no such file: {path}; give a text, or {STORIES}, which needs none")
     try:
-        return path.stem, pairs(path.read_text("utf-8-sig"))
+        return path.stem, pairs(path.read_text("utf-8-sig"), most)
     except UnicodeDecodeError:
         raise UserError(f"{path} is no text in UTF-8") from None
 
 
-def pairs(text: str) -> list[tuple[str, str]]:
+def pairs(text: str, most: int = 0) -> list[tuple[str, str]]:
     """Neighbours; a sentence alone in its document has none."""
+    if most:
+        text = "\n\n".join([part for part in re.split(r"\n\s*\n", text.strip()) if part.strip()][:most])
     lines = [line.strip() for line in text.splitlines()]
     return [(first, second) for first, second in pairwise(lines) if first and second]
 

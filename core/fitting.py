@@ -92,7 +92,7 @@ class Fitting:
                 averages.add_one(k, name, float(value[k]))
 
     def evaluate(self, step: int, last: bool, check: Check) -> Mapping[str, Array]:
-        """``eval/*`` of what is held out, ``fitted/*`` of as many examples trained on, ``gap/*`` between the two.
+        """``eval/*`` of what is held out, ``fitted/*`` of about as many examples trained on, ``gap/*`` between the two.
 
         The last time the best weights are in force again where early stopping is on, and ``eval/test_*`` is added.
         """
@@ -129,8 +129,8 @@ class Fitting:
         return found | {f"gap/{name}": held_out[name] - fitted[name] for name in held_out}
 
     def _some_of(self, rows: Batch) -> Batch:
-        """As many rows as are held out, equally far apart; or all."""
-        step = max(len(rows[0]) // len(self.validation[0]), 1)
+        """As many rows as are held out but no fewer than a piece, equally far apart; or all."""
+        step = max(len(rows[0]) // max(len(self.validation[0]), PIECE), 1)
         return tuple(array[::step] for array in rows)
 
     def scores(self, rows: Batch, check: Check = lambda: None) -> dict[str, Tensor]:

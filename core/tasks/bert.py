@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from core import documents, losses
-from core.documents import tokens_of
+from core.documents import STORIES, Tokens, tokens_of
 from core.errors import UserError
 from core.gapped import SPECIAL, Texts, bigram, room_of
 from core.gradients import Metrics, Params
@@ -32,8 +32,9 @@ PIECE = 100  # texts that are scored at once: every place of them has a score fo
 class Config:
     """Settings of BERT."""
 
-    data: str = documents.STORIES  # stories, which need no file, or your own text: a sentence a line
-    tokens: documents.Tokens = "words"  # what a sentence is made of
+    data: str = STORIES  # stories, which need no file, or your own text: a sentence a line
+    documents: int = 0  # that are read, from the first; 0: all
+    tokens: Tokens = "words"  # what a sentence is made of
     vocabulary: int = 2_000  # tokens that are known, the most frequent ones of those trained on
     length: int = 64  # tokens of two sentences at most; longer sentences are cut
     width: int = 64  # features of every token
@@ -60,6 +61,8 @@ class Config:
         for name in ("dropout", "warmup", "gaps"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name} is {getattr(self, name)}; it lies in 0 … 1, without 1")
+        if self.documents < 0:
+            raise UserError(f"--documents is {self.documents}; 0 is all, 1 or more is a number")
         if self.length < 5:
             raise UserError(f"--length is {self.length}; two words and three special tokens need 5")
         if self.width % self.heads:
@@ -67,12 +70,12 @@ class Config:
         schedule(self.schedule, self.lr, self.lr_end)
 
 
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {"lab": {documents.STORIES: {"lr": 2e-3, "steps": 8_000}}}
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {"lab": {STORIES: {"lr": 2e-3, "steps": 5_000}}}
 
 
 def load(config: Config) -> Examples:
     """Neighbours as they stand in the text; the last TEST of them are for the end."""
-    name, found = documents.load(config.data)
+    name, found = documents.load(config.data, config.documents)
     if len(found) < FEWEST:
         raise UserError(
             f"{config.data} has {len(found)} pairs of sentences that follow one another; at least {FEWEST} are "

@@ -84,7 +84,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         # found here, by what is held out to choose by: see docs/algorithms/classifier.md
         "fashion-mnist": {"net": "resnet8-b", "width": 32, "stride": 2, "optimiser": "sgd", "lr": 0.1, "lr_end": 0.0,
                           "schedule": "linear", "warmup": 0.15, "l2": 2.5e-4, "smoothing": 0.1, "batch": 128,
-                          "augment": ("flip=0.5", "shift=2"), "steps": 4_200, "eval_every": 420,
+                          "augment": ("flip=0.5", "shift=2"), "steps": 6_300, "eval_every": 420,
                           "monitor": "eval/accuracy", "patience": 5},
     },
     # the recipe for CIFAR-10 of He et al. 2016, section 4.2, with the augmentation that suits these images
