@@ -61,6 +61,13 @@ VERBS = {
     "dashboard": Verb(
         "dashboard", "the runs as live pages in a browser", "nothing", {"": "core.dashboard.app:main"}
     ),
+    "new-env": Verb(
+        "new-env NAME",
+        "a small environment and its test, to begin with",
+        "nothing",
+        {"": "rl.new:environment"},
+    ),
+    "new-agent": Verb("new-agent NAME", "the same for an agent", "nothing", {"": "rl.new:agent"}),
     "sync": Verb("sync [RUN ...]", "upload what was logged offline", "nothing", {"": "core.sync:sync"}),
     "import": Verb(
         "import DIR [DIR ...]",

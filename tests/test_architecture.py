@@ -75,6 +75,7 @@ LAYERS = {
             "train",
             "evaluate",
             "solve",
+            "new",
             "benchmark",
             "audit",
             "baselines",

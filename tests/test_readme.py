@@ -21,9 +21,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for package in ("core", "rl", "generative"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "bin").mkdir()
-    lab = folder / "bin" / "lab"
-    lab.write_text(f'#!/bin/sh\nexec {sys.executable} -m core.cli "$@"\n')
-    lab.chmod(0o755)
+    for name, words in (("lab", "-m core.cli "), ("python", "")):
+        (folder / "bin" / name).write_text(f'#!/bin/sh\nexec {sys.executable} {words}"$@"\n')
+        (folder / "bin" / name).chmod(0o755)
     return folder
 
 
@@ -56,7 +56,7 @@ def test_every_block_runs(folder: Path) -> None:
     for kind, text in BLOCKS:
         first = text.partition("\n")[0]
         if kind == "python" and (name := re.fullmatch(r"# (\S+\.py)", first)):
-            (folder / name[1]).write_text(text)
+            assert text == f"{first}\n{(folder / name[1]).read_text()}", f"{name[1]} is written otherwise"
         elif kind == "python":
             done = run(folder, sys.executable, "-c", text)
             assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
