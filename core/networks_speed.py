@@ -7,6 +7,7 @@ are timed forwards alone, too, as in acting.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import comb
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from core.networks.net import Memory
 from core.networks.recurrent import CELLS
 from core.networks.transformer import EncoderLayer, Form
 from core.noise import Noise
-from core.tables import markdown
+from core.tables import between, markdown
 from core.timing import Contender, keep, measure
 
 SHARE = 0.03  # of the steps at which a sequence begins anew
@@ -203,6 +204,8 @@ def main(argv: Sequence[str]) -> int:
             raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
     if options.width % HEADS:
         raise UserError(f"--width {options.width} does not divide into the encoder layer's {HEADS} heads")
+    if options.out:
+        between(Path(options.out), "bench speed-networks")  # or it is refused when all is timed
     threads.use(options.threads)
     every = {**cells(options), **encoder(options), **steps(options)}
     for beginning in options.only:

@@ -21,7 +21,8 @@ class Kernel:
     Attributes:
         forward: what was given → outputs.
         backward: (given, outputs, gradients of the first `results` outputs, None for zero) → the gradient of every
-            tensor that was given, but for the last, which is `start`.
+            tensor that was given, but for the last, which is `start`. The first that was given is not kept for it,
+            being as large as all gates, and None there.
         results: so many of the outputs have a gradient; what comes behind is kept for the way back.
     """
 
@@ -43,8 +44,8 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Several) -> None:
         ctx.kernel, *given = inputs
-        ctx.count = len(given)
-        ctx.save_for_backward(*given, *output)
+        ctx.there = [x is not None for x in given[:-1]]
+        ctx.save_for_backward(None, *given[1:], *output)
         ctx.mark_non_differentiable(*output[ctx.kernel.results :])
         ctx.set_materialize_grads(False)
 
@@ -52,10 +53,9 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         saved, kernel = ctx.saved_tensors, ctx.kernel
         found = iter(
-            _Backward.apply(kernel, ctx.count, *saved, *grads[: kernel.results])  # type: ignore[no-untyped-call]
+            _Backward.apply(kernel, len(ctx.there) + 1, *saved, *grads[: kernel.results])  # type: ignore[no-untyped-call]
         )
-        own = (None if x is None else next(found) for x in saved[: ctx.count - 1])
-        return None, *own, None
+        return None, *(next(found) if there else None for there in ctx.there), None
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *given: Any) -> tuple[Several, Any]:

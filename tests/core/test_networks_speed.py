@@ -73,6 +73,7 @@ def test_the_command_keeps_and_draws_its_figures(tmp_path: Path) -> None:
     [
         (["--rounds", "0"], "--rounds is 0; it must be at least 1"),
         (["--width", "6"], "--width 6 does not divide into the encoder layer's 4 heads"),
+        (["--out", "no-such-page.md"], "no-such-page.md has no part from <!-- bench speed-networks -->"),
         (["--only", "grue"], "--only grue: nothing compared begins so"),
     ],
 )

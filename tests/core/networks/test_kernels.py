@@ -125,6 +125,26 @@ def test_gradcheck_and_no_second_derivative(name: str) -> None:
     slope.sum().backward()
 
 
+@FAST
+def test_what_was_fed_is_not_kept_and_without_a_gradient_nothing_is(name: str) -> None:
+    net, x = drawn(name), torch.randn(2, 50, 3, dtype=F64)
+    kept: list[int] = []
+
+    def keep(given: Tensor) -> Tensor:
+        kept.append(given.numel())
+        return given
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda given: given):
+        with torch.no_grad():
+            net.trajectory(x)
+        assert not kept
+        net.trajectory(x)
+    # a step's states and gates, and of a GRU what its candidate reads; beside them x, the weights and h
+    blocks = 1 if name.startswith("rnn") else 6
+    weights = sum(weight.numel() for weight in net.parameters())
+    assert sum(kept) < x.numel() + blocks * 2 * 50 * 4 + 3 * weights + 100
+
+
 def test_in_float32_the_written_tanh_stays_within_its_digits() -> None:
     for name in ("rnn", "gru", "gru-before", "peephole"):
         net = CELLS[name](8, 16)

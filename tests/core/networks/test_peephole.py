@@ -240,14 +240,3 @@ def test_stacked_and_mapped_kernels_equal_the_loop_over_seeds() -> None:
             close([at[name][k] for name, _ in one.named_parameters()], list(alone))
         if k == 0:
             close([gradient[0] for gradient in together], [mapped[name][0] for name in weights])
-
-
-def test_gradcheck_of_the_kernel_and_no_second_derivative() -> None:
-    net, start = drawn(2, 3), torch.tensor([[False, False, True, False], [False] * 4])
-    x = torch.randn(2, 4, 2, dtype=F64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: net.unroll(x, (), start)[0], (x,))
-    (slope,) = torch.autograd.grad(net.unroll(x)[0].sum(), x, create_graph=True)
-    with pytest.raises(NotImplementedError, match="fold"):
-        slope.sum().backward()
-    (slope,) = torch.autograd.grad(net.fold(x)[0].sum(), x, create_graph=True)
-    slope.sum().backward()
