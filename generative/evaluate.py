@@ -235,9 +235,11 @@ def _write(records: Sequence[Record], options: Sampling) -> int:
     """Texts on the screen, or into a file of text."""
     if Path(options.out).suffix not in ("", ".txt"):
         raise UserError(f"--out {options.out} does not end in .txt; {records[0].algorithm} writes texts")
-    if records[0].algorithm in serving("pairs") and (options.length or options.temperature != 1):
+    drawn = options.count not in (None, 1) or options.length or options.temperature != 1 or options.seed
+    if records[0].algorithm in serving("pairs") and drawn:
         raise UserError(
-            f"{records[0].algorithm} answers with the likeliest text; --length and --temperature are for what writes on"
+            f"{records[0].algorithm} answers with the likeliest text; --count, --length, --temperature and --seed are "
+            "for what writes on"
         )
     model = load(records, checkpoint=options.checkpoint)
     count, length = options.count or 4, options.length

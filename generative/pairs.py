@@ -137,7 +137,7 @@ def load(name: str) -> Pairs:
         return encoded(name, *KNOWN[name]())
     path = Path(name).expanduser()
     found = dict[str, list[str]]()
-    for number, line in enumerate(read(path).splitlines(), 1):
+    for number, line in enumerate(read(path).split("\n"), 1):
         if not line.strip():
             continue
         sides = line.split("\t")

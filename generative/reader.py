@@ -35,7 +35,7 @@ class Settings(Protocol):
 class Reader(nn.Module):
     """A network over characters that forgets at every newline, where there is one."""
 
-    def __init__(self, net: Net, newline: int | None, context: int) -> None:
+    def __init__(self, net: Net, newline: int | None, context: int | None = None) -> None:
         super().__init__()
         self.net, self.newline, self.context = net, newline, context
         self.stacks = net.stacks
@@ -47,8 +47,8 @@ class Reader(nn.Module):
     def write(self, text: Tensor, uniform: Tensor, temperature: Tensor) -> Tensor:
         """Go on from text [..., P] by as many characters as uniform [..., N] has numbers: [..., P + N].
 
-        Every character is read once and its keys and values (or the state) are kept. After ``context`` characters the
-        last half is read anew: behind that a GPT has no position.
+        Every character is read once and its keys and values (or the state) are kept. Where there is a ``context``, its
+        last half is read anew once it is full: behind that a GPT has no position.
 
         Args:
             text: the prompt.
@@ -56,13 +56,14 @@ class Reader(nn.Module):
             temperature: one number, the same everywhere; at 0 the likeliest character each time.
         """
         warmth = float(temperature.flatten()[0])
-        (scores, state), age = self(text[..., -self.context :]), min(text.shape[-1], self.context)
+        context = self.context or text.shape[-1] + uniform.shape[-1]  # a state may carry any number
+        (scores, state), age = self(text[..., -context:]), min(text.shape[-1], context)
         for number in uniform.unbind(-1):
             last = scores[..., -1, :]
             token = sampled(last, number, warmth) if warmth else greedy(last)
             text = torch.cat([text, token.unsqueeze(-1)], -1)
-            if age == self.context:
-                age = max(self.context // 2, 1)
+            if age == context:
+                age = max(context // 2, 1)
                 scores, state = self(text[..., -age:])
             else:
                 age += 1
@@ -82,4 +83,4 @@ def build(settings: Settings, size: int, newline: int | None) -> Reader:
         return Reader(model, newline, settings.context)
     body = deep(settings.net, width, width, settings.layers, settings.dropout)
     layers: list[nn.Module] = [body, Linear(width, size)]
-    return Reader(Chain(Embedding(size, width), *layers), newline, settings.context)
+    return Reader(Chain(Embedding(size, width), *layers), newline)

@@ -63,21 +63,24 @@ def exact(record: Record, share: float) -> float:
 
 def addition(folder: Path, tier: str) -> dict[str, Any]:
     """The cell: both orders with the same settings, trained in `folder` and gone on with there."""
-    runs: dict[str, list[Record]] = {}
+    runs, failed = dict[str, list[Record]](), dict[str, int]()
     for order, line in ORDERS.items():
         cell, own = Cell(order, {tier: Tier(TIERS[tier])}, train=line), folder / order.replace(" ", "-")
         if status := trained(cell, own, tier):
             raise UserError(f"{own} was not trained to its end (exit status {status})")
-        runs[order] = [record for record in records(own) if record.status == "finished"]
-    steps = int(runs["reversed"][0].config["steps"])
+        every = records(own)
+        runs[order] = [record for record in every if record.status == "finished"]
+        failed[order] = len(every) - len(runs[order])
+    steps = int(every[0].config["steps"])
     final = {order: [exact(record, 1.0) for record in found] for order, found in runs.items()}
-    early = [[exact(record, SHORT) for record in found] for found in runs.values()]
-    lead = [ahead - behind for ahead, behind in zip(*early, strict=True)]
+    ahead, behind = ({record.seed: exact(record, SHORT) for record in found} for found in runs.values())
+    lead = [ahead[seed] - behind[seed] for seed in ahead if seed in behind]
     rows = {
         "reversed": {"what": "source reversed", "scores": final["reversed"], "published": PUBLISHED},
         "as it stands": {"what": "source as it stands", "scores": final["as it stands"]},
         "lead": {"what": f"the first less the second after {SHORT:.0%} of the updates", "scores": lead},
     }
+    failed["lead"] = max(failed.values())
     for name, mark in MARKS.items():
         rows[name]["mark"] = list(mark)
-    return {"rows": [{**row, "failed": 0, "steps": steps} for row in rows.values()]}
+    return {"rows": [{**row, "failed": failed[name], "steps": steps} for name, row in rows.items()]}

@@ -98,7 +98,7 @@ def divide(name: str, text: str, lines: bool) -> Text:
 
 
 def _lines(name: str, text: str) -> tuple[str, str]:
-    every = [line for line in text.splitlines() if line.strip()]
+    every = [line for line in text.split(NEWLINE) if line.strip()]
     different = list(dict.fromkeys(every))
     held_out = max(1, round(HELD_OUT * len(different)))
     if len(different) < 2:

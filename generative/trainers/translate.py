@@ -40,7 +40,7 @@ class Config:
     lr: float = 2e-3  # AdamW's step size at the start
     lr_end: float = 1e-5  # and at the end
     schedule: str = "cosine"  # between the two: constant, linear, cosine, exponential
-    decay: float = 0.0  # of the weights but biases and norms, as a share of the step size
+    decay: float = 0.0  # of the weights but biases, norms and embeddings, as a share of the step size
     clip: float | None = 1.0  # largest gradient norm per seed
 
     def __post_init__(self) -> None:

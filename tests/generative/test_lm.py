@@ -145,6 +145,18 @@ def test_at_temperature_0_it_writes_what_is_likeliest_when_all_is_read_anew(net:
     )
 
 
+def test_a_recurrent_network_writes_with_all_that_it_has_read() -> None:
+    model = build(divide("abc", "abcdefghij" * 30, False), net="gru", context=4)
+    first, second = (torch.tensor([k, *[5] * 6]) for k in (0, 9))  # they differ before the last passage
+    noise = evaluation_noise((0,), "samples", CPU)
+    for prompt in (first, second):
+        found = model.write(prompt, 1, 9, noise, temperature=0.0)[0, 0]
+        for t in range(7, 16):
+            with torch.no_grad():
+                scores, _ = model.net.modules[0](found[None, :t])
+            assert found[t] == scores[0, -1].argmax()
+
+
 @pytest.mark.parametrize("net", ["gpt", "lstm"])
 def test_dropout_is_each_seeds_own_and_off_when_it_is_judged(net: str) -> None:
     text = divide("abc", "abcdefghij" * 30, False)

@@ -112,6 +112,13 @@ def test_own_pairs_are_held_out_by_their_sources(tmp_path: Path) -> None:
     assert (found.name, found.characters, found.source) == ("mine", "0123456789x", 2)
 
 
+def test_a_line_ends_at_its_newline_alone(tmp_path: Path) -> None:
+    path = tmp_path / "mine.tsv"
+    path.write_text("a\u2028b\tc\x0cd\ne\tf\n")
+    found = known(str(path))
+    assert {*told(found, found.train), *told(found, found.test)} == {("a\u2028b", "c\x0cd"), ("e", "f")}
+
+
 def test_a_row_is_source_and_target_with_its_end() -> None:
     found = pairs.encoded("ab", ["b", "ab"], ["aa", "b"], 1)
     assert found.train.tolist() == [[4, 0, 3, 3, pairs.END]]

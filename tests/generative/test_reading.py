@@ -52,6 +52,20 @@ def test_both_orders_are_trained_alike_compared_on_the_way_and_kept(tmp_path: Pa
     assert (tmp_path / "reversed" / "0" / "run.json").read_text() == written  # nothing is trained twice
 
 
+def test_a_seed_that_failed_is_counted_and_has_no_lead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "TIERS", {"smoke": "--steps 4 --seeds 0 1 --width 4 --eval-every 1"})
+    whole = reading.addition(tmp_path, "smoke")["rows"]
+    path = tmp_path / "as-it-stands" / "0" / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "status": "failed"}))
+    rows = reading.addition(tmp_path, "smoke")["rows"]
+    assert [row["failed"] for row in rows] == [0, 1, 1]
+    assert [row["scores"] for row in rows] == [
+        whole[0]["scores"], whole[1]["scores"][1:], whole[2]["scores"][1:],
+    ]  # fmt: skip
+
+
 def test_the_last_evaluation_in_a_share_of_the_run_is_taken(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(
         json.dumps({"suite": "generative", "axis": "examples_seen", "seed": 0})

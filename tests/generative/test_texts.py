@@ -40,6 +40,12 @@ def test_held_out_lines_are_never_trained_on_even_where_they_stand_twice() -> No
     assert train[1:-1] != [line for line in every if line not in test]  # the file's order may mean something
 
 
+def test_a_line_ends_at_its_newline_alone() -> None:
+    found = divide("lines", "one\u2028two\x0c\nthree\n", True)
+    both = {decode(torch.from_numpy(part), found.characters) for part in (found.train, found.test)}
+    assert both == {"\none\u2028two\x0c\n", "\nthree\n"}
+
+
 def test_sentences_agree_in_number_and_all_are_different() -> None:
     index = (((((((4 * 8 + 1) * 6 + 0) * 2 + 1) * 6 + 2) * 8 + 4) * 6 + 1) * 2) + 1
     assert texts.sentence(index) == "the small children greet the old dogs every day."

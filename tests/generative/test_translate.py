@@ -205,3 +205,6 @@ def test_from_training_to_answers(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "2000 test pairs" in capsys.readouterr().out
     for wrong in ([], ["--prompt", "x"], ["--prompt", "1" * 30], ["--prompt", "1+1", "--out", "a.png"]):
         assert main(["sample", run, *wrong]) == 2
+    for option in ("--count", "--length", "--temperature", "--seed"):
+        assert main(["sample", run, "--prompt", "1+1", option, "3"]) == 2
+        assert "answers with the likeliest text" in capsys.readouterr().err
