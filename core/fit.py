@@ -74,7 +74,9 @@ def main(argv: list[str]) -> int:
     """``argv`` is the task's id and its options."""
     if not argv or argv[0].startswith("-"):
         raise UserError("name a task first, such as classifier")
-    options = read(argv[0], argv[1:]).values[0]
+    options: Options = read(argv[0], argv[1:]).values[0]
+    if options.folds < 0 or options.folds == 1:
+        raise UserError(f"--folds is {options.folds}; 0 is none, 2 or more is a number")
     if not options.folds or options.fold is not None:
         return train(argv, argv[1:])[0]
     status, folders = in_folds(argv, options)
@@ -113,20 +115,34 @@ def train(argv: Sequence[str], flags: Sequence[str]) -> tuple[int, Path]:
     """One group of runs, as ``flags`` say; its exit code and its folder."""
     algorithm, settings = argv[0], read(argv[0], flags)
     options, machine, wandb, config = settings.values
-    check(options)
+    check(options, *(["epochs"] if options.epochs is not None else []))
     if options.resume == "auto" and (folder := begun(algorithm, settings, options)):
         return proceed(folder, Again(**asdict(wandb), quiet=options.quiet)), folder
     examples = module_of(algorithm).load(config)
     images, count = examples.train[0].ndim > 2, len(options.seeds)
-    facts = facts_of(machine, images=images, seeds=count, repays=options.steps * count >= REPAYS)
+    updates = count * steps_of(options, rows_of(examples.train), config.batch)
+    facts = facts_of(machine, images=images, seeds=count, repays=updates >= REPAYS)
     fitting, options = build(algorithm, config, examples, options, facts)
     told = fitting.task.facts() if isinstance(fitting.task, Keeping) else {}
     idle_flags = unused(settings, module_of(algorithm), examples)
     notes = (*idle_flags, *examples.notes, *(f"{name}: {words}" for name, words in told.items()))
     group = opened(
-        "core", "examples_seen", examples.name, argv, settings, options, wandb, facts | told, notes
-    )
+        "core", "examples_seen", examples.name, argv, counted(settings, options), options, wandb, facts | told, notes
+    )  # fmt: skip
     return trained(fitting, fitting.evaluate, group, options), group.path
+
+
+def steps_of(options: Options, rows: int, batch: int) -> int:
+    """Updates of one seed: as told, or as many as --epochs passes through so many rows are."""
+    return options.steps if options.epochs is None else options.epochs * (rows // batch)
+
+
+def counted(settings: Settings, options: Options) -> Settings:
+    """The settings for the record, which says the steps that --epochs came to; read again, --epochs still rules."""
+    if options.epochs is None:
+        return settings
+    origin = {**settings.origin, "steps": f"--epochs {options.epochs}"}
+    return Settings((options, *settings.values[1:]), origin)
 
 
 def unused(settings: Settings, module: Any, examples: Examples) -> list[str]:
@@ -141,15 +157,12 @@ def build(
 ) -> tuple[Fitting, Options]:  # fmt: skip
     """What is trained, and the options with their steps counted; ``kept`` is of the checkpoint to go on from."""
     threads.use(facts["threads"])
-    fold = options.fold or 1
+    fold = 1 if options.fold is None else options.fold
     parts = divided(examples, options.validation, options.folds, fold)
-    if options.epochs is not None:
-        options = replace(options, steps=options.epochs * (rows_of(parts.train) // config.batch))
-        check(options)
     name = f"fold {fold} of {options.folds}" if options.folds else "net"
     how = {"device": facts["device"], "path": facts["path"], "compiled": bool(facts["compile"])}
-    spec = Spec(options.seeds, options.steps, name, **how, kept=kept)
-    task: Task = module_of(algorithm).TASK(spec, config, parts)
+    task: Task = module_of(algorithm).TASK(Spec(options.seeds, name, **how, kept=kept), config, parts)
+    options = replace(options, steps=steps_of(options, rows_of(task.train), task.batch))
     stream = f"data of {name}" if options.folds else "data"
     return Fitting(task, options.seeds, options.steps, options.monitor, options.rule, stream), options
 

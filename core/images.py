@@ -1,6 +1,8 @@
 """Images as data: what a set of them is, and a person's own files: a folder of pictures, or arrays in .npy and .npz."""
 
+import os
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -89,7 +91,7 @@ def _arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
             if isinstance(loaded, np.ndarray):
                 return {"train": loaded}, {}
             held = {key: loaded[key] for key in loaded.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError) as error:
         reason = (str(error).splitlines() or ["empty"])[0]
         raise UserError(f"{path} is not a readable array of numbers ({reason})") from None
     labels = {
@@ -193,9 +195,15 @@ class _Found:
 
 
 def _pictures(folder: Path) -> _Found:
-    pictures, broken = [], []
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+    pictures: list[tuple[Path, Image.Image]] = []
+    broken: list[tuple[str, str]] = []
+
+    def gone(error: OSError) -> None:
+        """A folder that cannot be read, or that vanished since it was seen."""
+        broken.append((os.path.relpath(error.filename, folder), error.strerror or type(error).__name__))
+
+    for path in sorted(Path(at) / name for at, _, names in os.walk(folder, onerror=gone) for name in names):
+        if path.suffix.lower() not in SUFFIXES or (path.exists() and not path.is_file()):
             continue
         try:
             with Image.open(path) as picture:
@@ -209,7 +217,10 @@ def _pictures(folder: Path) -> _Found:
             Image.DecompressionBombError,
         ) as error:
             reason = (
-                "not an image" if isinstance(error, UnidentifiedImageError) else str(error).splitlines()[0]
+                "not an image"
+                if isinstance(error, UnidentifiedImageError)
+                else (error.strerror if isinstance(error, OSError) else None)
+                or (str(error).splitlines() or [type(error).__name__])[0]
             )
             broken.append((path.relative_to(folder).as_posix(), reason))
     return _Found(pictures, broken)

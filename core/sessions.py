@@ -1,6 +1,7 @@
 """What every door to training shares: how often things happen, what is recorded, and going on with a run."""
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -88,9 +89,10 @@ def recorded(algorithm: str, settings: Settings) -> dict[str, Any]:
 def begun(algorithm: str, settings: Settings, options: Options) -> Path | None:
     """The newest group of just these settings and seeds (and name, if one is given) that has not failed.
 
-    One that was killed before its first checkpoint does not count: there is nothing to go on from.
+    One that was killed before its first checkpoint does not count: there is nothing to go on from. If it has the
+    name that is wanted, it makes room.
     """
-    key = hash_of(recorded(algorithm, settings))
+    key = hash_of(_chosen(recorded(algorithm, settings)))
     found: dict[Path, list[Record]] = {}
     for record in scan(options.root):
         if record.algorithm == algorithm and options.name in (None, record.group):
@@ -98,9 +100,26 @@ def begun(algorithm: str, settings: Settings, options: Options) -> Path | None:
     for folder, records in sorted(found.items(), key=lambda item: -item[1][0].started):
         whole = [record for record in records if record.status != "failed"]
         same = {record.seed for record in records} == set(options.seeds)
-        if same and hash_of(records[0].config) == key and whole and all(map(_saved, whole)):
+        if not (same and whole and hash_of(_chosen(records[0].config)) == key):
+            continue
+        if all(map(_saved, whole)):
             return folder
+        if folder.name == options.name:
+            _make_room(folder, records)
     return None
+
+
+def _chosen(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what follows from the rest: --epochs make the steps."""
+    return {key: value for key, value in settings.items() if key != "steps" or settings.get("epochs") is None}
+
+
+def _make_room(folder: Path, records: Sequence[Record]) -> None:
+    """Remove what the same command makes again, from the first step on; a checkpoint that is there stays."""
+    saved = any((record.path / "checkpoints" / "last.safetensors").exists() for record in records)
+    if not saved and all(record.status in ("crashed", "stopped", "failed") for record in records):
+        shutil.rmtree(folder)
+        print(f"{folder.name} ended before its first checkpoint; it begins anew")
 
 
 def _saved(record: Record) -> bool:

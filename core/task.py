@@ -71,6 +71,8 @@ def divided(examples: Examples, share: float, folds: int = 0, fold: int = 1) -> 
 def _part(
     count: int, share: float, folds: int, fold: int, examples: Examples, labels: NDArray[Any] | None
 ) -> Fold:
+    if folds and not 2 <= folds <= count:
+        raise UserError(f"{count} rows cannot make {folds} folds; give from 2 to {count}")
     if folds and not 1 <= fold <= folds:
         raise UserError(f"--fold is {fold}; of {folds} folds it must be 1 to {folds}")
     if not folds and not 0 < share < 1:
@@ -80,8 +82,6 @@ def _part(
         if folds:
             return k_folds(count, folds, order, labels)[fold - 1]
         return hold_out(count, share, order, labels)
-    if folds > count or folds == 1:
-        raise UserError(f"{count} rows cannot make {folds} folds; give from 2 to {count}")
     first, last = (count * (fold - 1) // folds, count * fold // folds) if folds else (0, count)
     if not folds:
         first = count - max(round(count * share), 1)
@@ -95,7 +95,6 @@ class Spec:
     """What a task is told beside its settings and its data."""
 
     seeds: tuple[int, ...]
-    steps: int  # updates the whole run makes: what schedules are measured by
     name: str = "net"  # parts what is drawn for it, so that every fold starts from weights of its own
     device: str = "cpu"
     path: Literal["loop", "vmap"] = "loop"

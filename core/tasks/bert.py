@@ -77,8 +77,13 @@ def load(config: Config) -> Examples:
     """Neighbours as they stand in the text; the last TEST of them are for the end."""
     name, found = documents.load(config.data, config.documents)
     if len(found) < FEWEST:
+        some = (
+            f"the first {config.documents} documents of {config.data} have"
+            if config.documents
+            else f"{config.data} has"
+        )
         raise UserError(
-            f"{config.data} has {len(found)} pairs of sentences that follow one another; at least {FEWEST} are "
+            f"{some} {len(found)} pairs of sentences that follow one another; at least {FEWEST} are "
             "wanted: a sentence in every line, an empty line between documents"
         )
     columns = [np.array(column, object) for column in zip(*found, strict=True)]
@@ -99,6 +104,8 @@ class BERT:
         self.train, self.validation, self.test = (
             self.texts.rows(name, getattr(parts, name)) for name in ("train", "validation", "test")
         )
+        if spec.kept is not None and spec.kept["names"] != self.texts.names:
+            raise UserError(f"{config.data} has other words than when this run began; it must stay as it was")
         form = replace(
             BASE,
             width=config.width,

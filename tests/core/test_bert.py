@@ -11,8 +11,10 @@ import torch
 
 from core import fit
 from core.errors import UserError
+from core.evaluate import load as load_learned
 from core.networks.bert import pretraining_loss
 from core.noise import Noise
+from core.records import find
 from core.run_folder import load as load_state
 from core.task import Spec, divided
 from core.tasks.bert import BERT, Config, load
@@ -30,7 +32,7 @@ def run(root: Path, *flags: str, name: str = "run", seeds: tuple[int, ...] = (0,
 
 def small_task(seeds: tuple[int, ...] = (0,), **settings: Any) -> BERT:
     config = Config(width=16, heads=2, layers=1, **settings)
-    return BERT(Spec(seeds, 10), config, divided(load(config), 0.1))
+    return BERT(Spec(seeds), config, divided(load(config), 0.1))
 
 
 def test_a_run_leaves_scores_of_both_tasks_and_a_table(tmp_path: Path) -> None:
@@ -150,6 +152,25 @@ def test_mistakes_are_told_in_a_line_and_leave_nothing(flags: str, told: str, tm
         run(tmp_path, *flags.split())
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_text_that_was_changed_since_is_not_gone_on_with(tmp_path: Path) -> None:
+    text = "\n".join(f"w{k % 7} goes" for k in range(60))
+    path, flags = tmp_path / "a.txt", ["--data", str(tmp_path / "a.txt"), "--length", "9"]
+    path.write_text(text)
+    assert run(tmp_path, *flags, seeds=(0,)) == 0
+    load_learned(find(tmp_path, "run"))
+    path.write_text(text.replace("w3", "x3"))
+    with pytest.raises(UserError, match=r"a\.txt has other words than when this run began"):
+        load_learned(find(tmp_path, "run"))
+
+
+def test_few_documents_and_none_are_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the first 9 documents of stories have 18 pairs"):
+        load(Config(documents=9))
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(UserError, match=r"a\.txt has 0 pairs"):
+        load(Config(data=str(tmp_path / "a.txt")))
 
 
 def test_a_text_without_pairs_is_refused(tmp_path: Path) -> None:

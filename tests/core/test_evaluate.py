@@ -105,6 +105,31 @@ def test_a_task_without_classes_says_its_words(
     assert "beats_last_value" not in found["means"]
 
 
+@pytest.mark.parametrize(
+    ("flags", "classes"),
+    [
+        ("bert --documents 20 --width 8 --heads 2 --layers 1", None),
+        ("sequence --data digits --net rnn --width 8 --preset none --compile off", None),
+        ("text-classifier --width 8 --heads 2 --layers 1 --labels 200", ["grazer", "hunter"]),
+    ],
+)
+def test_every_other_task_scores_what_it_scored_at_its_end(
+    flags: str,
+    classes: list[str] | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert fit.main([*flags.split(), *QUICK, "--seeds", "1", "4", "--batch", "8", "--steps", "4"]) == 0
+    found, finals = told(capsys), [summary(tmp_path / "run" / seed) for seed in "14"]
+    shown = {name.removeprefix("final/") for name in finals[0] if name.startswith("final/test_")}
+    assert set(found["scores"]) == shown
+    for name in shown:
+        assert found["scores"][name] == pytest.approx([f[f"final/{name}"] for f in finals], abs=1e-6)
+    assert found.get("classes") == classes
+
+
 def test_a_seed_that_failed_is_shown_and_left_out_of_the_mean(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,7 +1,9 @@
 """`lab train classifier`: the record, early stopping, folds, going on, and mistakes, through the real command."""
 
 import json
+import os
 import random
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from core import fit
@@ -17,6 +20,7 @@ from core.cli import main as lab
 from core.errors import UserError
 from core.fitting import Fitting
 from core.noise import Noise
+from core.records import find
 from core.run_folder import load
 from core.task import Spec, divided, module_of
 from core.tasks import classifier
@@ -75,6 +79,38 @@ def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
 def test_epochs_count_passes_through_the_examples_trained_on(tmp_path: Path) -> None:
     assert run(tmp_path, "--epochs", "2", "--eval-every", "0") == 0
     assert rows(tmp_path / "run" / "0", "eval/loss")[-1][0] == 2 * (1350 // 50) * 50  # 1500 less a tenth
+
+
+def test_the_record_says_the_steps_that_epochs_came_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--epochs", "2", "--eval-every", "0"]
+    with monkeypatch.context() as patch:
+        stop_after(patch, 7)
+        assert run(tmp_path, *flags) == 128 + signal.SIGTERM
+    (record, _) = find(tmp_path, "run")
+    assert (record.config["steps"], record.config["epochs"]) == (2 * 27, 2)
+    assert run(tmp_path, *flags, "--resume", "auto") == 0, "the same command finds it again"
+    assert (record.path.parent / "5" / "summary.json").exists()
+    assert rows(tmp_path / "run" / "0", "eval/loss")[-1][0] == 54 * 50
+    assert run(tmp_path, "--config", str(record.path / "config.yaml"), "--batch", "100", name="more") == 0
+    assert find(tmp_path, "more")[0].config["steps"] == 2 * 13, "the passes are what stays"
+    capsys.readouterr()
+    assert lab(["runs", "--root", str(tmp_path)]) == 0
+    assert "2,700 / 2,700" in capsys.readouterr().out
+
+
+def stop_after(patch: pytest.MonkeyPatch, batches: int) -> None:
+    """Someone asks to stop while that batch is made ready."""
+    inner, taken = Classifier.prepared, []
+
+    def prepared(self: Classifier, batch: Any, noise: Any) -> Any:
+        taken.append(1)
+        if len(taken) == batches:
+            signal.raise_signal(signal.SIGTERM)
+        return inner(self, batch, noise)
+
+    patch.setattr(Classifier, "prepared", prepared)
 
 
 @pytest.mark.parametrize("path", ["loop", "vmap"])
@@ -182,7 +218,7 @@ def test_every_fold_starts_anew_and_all_are_reported(
         everyone = np.bincount(part.train[1]) / len(part.train[1])
         assert np.abs(held_out - everyone).max() < 0.01  # classes alike
         name = f"fold {k} of 3"
-        task = Classifier(Spec((0,), 10, name), Config(hidden=(8,)), part)
+        task = Classifier(Spec((0,), name), Config(hidden=(8,)), part)
         torch.testing.assert_close(task.mean.item(), part.train[0].mean() / 255, rtol=1e-5, atol=0)
         torch.testing.assert_close(task.deviation.item(), (part.train[0] / 255).std(), rtol=1e-5, atol=0)
         first.append(task.net.matrix.clone())
@@ -195,7 +231,7 @@ def test_every_fold_starts_anew_and_all_are_reported(
 def test_augmentation_and_smoothing_are_for_training_alone() -> None:
     config = Config(augment=("noise=0.5",), smoothing=0.3, hidden=(8,))
     examples = classifier.load(config)
-    task = Classifier(Spec((0,), 10), config, divided(examples, 0.1))
+    task = Classifier(Spec((0,)), config, divided(examples, 0.1))
     batch = tuple(torch.from_numpy(a[:9])[None] for a in task.train)
     seen, _ = task.prepared(batch, Noise((0,), "prepared"))
     assert not torch.equal(seen, task.scaled(batch[0].float() / 255))
@@ -206,7 +242,7 @@ def test_augmentation_and_smoothing_are_for_training_alone() -> None:
 
 def test_dropout_keeps_the_mean_in_training_and_does_nothing_in_evaluation() -> None:
     config = Config(dropout=0.5, hidden=(8,))
-    task = Classifier(Spec((0,), 10), config, divided(classifier.load(config), 0.1))
+    task = Classifier(Spec((0,)), config, divided(classifier.load(config), 0.1))
     images = task.scaled(torch.from_numpy(task.train[0][:3]).float() / 255)[None]
     assert torch.equal(task.net(images), task.net(images))
     torch.manual_seed(0)
@@ -261,6 +297,11 @@ def test_asked_to_stop_in_mid_training_it_goes_on_exactly(
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
+        ("--epochs 0", "--epochs is 0; it must be at least 1"),
+        ("--epochs 1 --batch 2000", "takes 2000 examples, and 1350 are there"),
+        ("--folds -1", "--folds is -1; 0 is none, 2 or more is a number"),
+        ("--folds 1", "--folds is 1; 0 is none, 2 or more is a number"),
+        ("--folds 2 --fold 0", "--fold is 0; of 2 folds it must be 1 to 2"),
         ("--folds 5000", "1500 rows cannot make 5000 folds; give from 2 to 1500"),
         (
             "--monitor eval/los",
@@ -374,3 +415,79 @@ def test_a_cross_validation_that_was_stopped_goes_on_in_its_fold(
     assert len(taken) == 3 * 40, "nothing is trained twice"
     for fold in (1, 2, 3):
         assert_equal_runs(tmp_path / f"cut-fold-{fold}", tmp_path / f"whole-fold-{fold}")
+
+
+def test_a_fold_that_was_killed_before_its_first_checkpoint_begins_anew_under_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, "--folds", "2", name="whole", seeds=(0,)) == 0
+    inner, begun = Fitting.begin, []
+
+    def begin(self: Fitting) -> None:
+        begun.append(1)
+        if len(begun) == 2:  # the second fold; its run folder is laid
+            raise RuntimeError("killed")
+        inner(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fitting, "begin", begin)
+        with pytest.raises(RuntimeError, match="killed"):
+            run(tmp_path, "--folds", "2", name="cut", seeds=(0,))
+    told = tmp_path / "cut-fold-2" / "0" / "run.json"
+    alive = {**json.loads(told.read_text()), "status": "running"}
+    told.write_text(json.dumps(alive))
+    with pytest.raises(UserError, match="cut-fold-2 is still running"):
+        run(tmp_path, "--folds", "2", "--resume", "auto", name="cut", seeds=(0,))
+    told.write_text(json.dumps({**alive, "pid": 2**22 + 1}))  # no process has this number
+    with pytest.raises(UserError, match="cut-fold-2 exists already"):  # of other settings: it is left alone
+        run(
+            tmp_path,
+            "--folds",
+            "2",
+            "--fold",
+            "2",
+            "--lr",
+            "1",
+            "--resume",
+            "auto",
+            name="cut-fold-2",
+            seeds=(0,),
+        )
+    assert run(tmp_path, "--folds", "2", "--resume", "auto", name="cut", seeds=(0,)) == 0
+    assert "cut-fold-2 ended before its first checkpoint; it begins anew" in capsys.readouterr().out
+    for fold in (1, 2):
+        assert_equal_runs(tmp_path / f"cut-fold-{fold}", tmp_path / f"whole-fold-{fold}")
+
+
+def test_a_folder_that_vanishes_while_pictures_are_looked_for_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cat", "dog", "owl"):
+        (tmp_path / name).mkdir()
+        for k in range(10):
+            Image.fromarray(np.full((8, 8), 20 * k, np.uint8)).save(tmp_path / name / f"{k}.png")
+    (tmp_path / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    inner = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if str(path).endswith("dog") and Path(path).exists():
+            shutil.rmtree(path)
+        return inner(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = classifier.load(Config(data=str(tmp_path)))
+    assert found.classes == ("cat", "owl")
+    (note,) = found.notes
+    assert "2 of 22 files skipped" in note
+    assert "dog (No such file or directory)" in note
+    assert "cat/gone.png (No such file or directory)" in note
+
+
+def test_an_array_that_is_damaged_is_told_in_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, images=np.arange(8000).reshape(-1, 8, 8) % 251, labels=np.arange(125) % 2)
+    whole = bytearray(path.read_bytes())
+    whole[60:90] = b"\xff" * 30
+    path.write_bytes(whole)
+    with pytest.raises(UserError, match=r"x\.npz is not a readable array of numbers"):
+        classifier.load(Config(data=str(path)))

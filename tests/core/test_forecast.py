@@ -68,7 +68,7 @@ def test_parts_follow_one_another_in_time_and_windows_end_before_their_target(tm
 
 def test_scaling_is_fitted_to_the_train_part_alone(tmp_path: Path) -> None:
     config = table(tmp_path / "a.csv")
-    task = Forecast(Spec((0,), 10), config, parts := divided(load(config), 0.25))
+    task = Forecast(Spec((0,)), config, parts := divided(load(config), 0.25))
     np.testing.assert_allclose(task.mean, parts.train[1].mean(0))  # 14 … 77 and half of 0 and 1000
     np.testing.assert_allclose(task.mean, [45.5, 500])
     np.testing.assert_allclose(task.deviation, [np.sqrt((64**2 - 1) / 12), 500])
@@ -78,7 +78,7 @@ def test_scaling_is_fitted_to_the_train_part_alone(tmp_path: Path) -> None:
 
 def test_scores_are_in_the_units_of_the_data(tmp_path: Path) -> None:
     config = table(tmp_path / "a.csv")
-    task = Forecast(Spec((0,), 10), config, divided(load(config), 0.25))
+    task = Forecast(Spec((0,)), config, divided(load(config), 0.25))
     assert isinstance(task, Telling)
     for weight in task.net.weights().values():
         weight.zero_()  # forecasts are the train part's mean
@@ -100,7 +100,7 @@ def test_scores_are_in_the_units_of_the_data(tmp_path: Path) -> None:
 def test_a_net_of_zeros_that_says_changes_is_the_last_value(tmp_path: Path) -> None:
     table(tmp_path / "a.csv")
     config = Config(data=str(tmp_path / "a.csv"), window=4, batch=8, says="change", net="mlp", width=8)
-    task = Forecast(Spec((0,), 10), config, divided(load(config), 0.25))
+    task = Forecast(Spec((0,)), config, divided(load(config), 0.25))
     for weight in task.net.weights().values():
         weight.zero_()
     found = task.scores(tuple(torch.from_numpy(array)[None] for array in task.validation))
@@ -111,7 +111,7 @@ def test_a_column_that_stands_still_and_large_numbers(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("still,large\n" + "".join(f"7,{1_700_000_000 + t % 3}\n" for t in range(60)))
     config = Config(data=str(path), window=4, batch=8, width=8)
-    task = Forecast(Spec((0,), 10), config, divided(load(config), 0.25))
+    task = Forecast(Spec((0,)), config, divided(load(config), 0.25))
     assert np.isfinite(task.train[0]).all()
     assert task.train[1].std(0) == pytest.approx([0, 1], abs=1e-3)
 

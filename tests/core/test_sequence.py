@@ -44,7 +44,7 @@ def summary(folder: Path) -> dict[str, Any]:
 
 def task(*, seeds: tuple[int, ...] = (0,), **settings: Any) -> Sequence:
     config = Config(**{"width": 8, "batch": 10, **settings})
-    return Sequence(Spec(seeds, 10), config, divided(load(config), 0.1))
+    return Sequence(Spec(seeds), config, divided(load(config), 0.1))
 
 
 def batch(rows: Rows, count: int = 6, seeds: int = 1) -> tuple[Tensor, ...]:

@@ -14,6 +14,7 @@ import torch
 from core import fit, labelled
 from core.documents import GRAZERS, HUNTERS, told
 from core.errors import UserError
+from core.records import find
 from core.run_folder import load as load_state
 from core.task import Spec, divided
 from core.tasks.text_classifier import Config, TextClassifier, load
@@ -47,7 +48,7 @@ def read_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def task_of(seeds: tuple[int, ...] = (0,), kept: Any = None, **settings: Any) -> TextClassifier:
     config = Config(**settings)
-    return TextClassifier(Spec(seeds, 10, kept=kept), config, divided(load(config), 0.1))
+    return TextClassifier(Spec(seeds, kept=kept), config, divided(load(config), 0.1))
 
 
 def test_who_acts_takes_more_than_the_words_and_no_test_text_is_read_before() -> None:
@@ -151,10 +152,17 @@ def test_the_vocabulary_of_a_fold_is_of_what_is_trained_on(tmp_path: Path) -> No
     (tmp_path / "a.tsv").write_text("".join(f"w{k} goes\t{k % 2}\n" for k in range(100)))
     config = Config(data=str(tmp_path / "a.tsv"), width=8, heads=2, layers=1)
     parts = divided(load(config), 0.1, 4, 2)
-    task = TextClassifier(Spec((0,), 10), config, parts)
+    task = TextClassifier(Spec((0,)), config, parts)
     own = {text.split()[0] for text in parts.train[0]}
     assert {name for name in task.names if name.startswith("w")} == own
     assert (task.validation[0][:, 1] == 4).all()
+
+
+def test_epochs_are_passes_through_the_few_that_are_learned_from(tmp_path: Path) -> None:
+    assert run(tmp_path, "--labels", "32", "--epochs", "3", *SMALL, seeds=(0,)) == 0
+    (record,) = find(tmp_path, "run")
+    assert record.config["steps"] == 3 * 32 // 8
+    assert record.summary["examples_seen"] == 3 * 32
 
 
 @pytest.mark.parametrize("flags", ["--path loop --dropout 0.1", "--path vmap"])
