@@ -29,7 +29,7 @@ from rl.rows import Array, AsyncRows, Bools, Origin, Rows, SeededEnv, SyncRows
 from rl.spaces import kind
 from rl.task import Task
 
-__all__ = ["REBUILT", "Envs", "Step", "Task", "make"]
+__all__ = ["REBUILT", "Envs", "Step", "Task", "limit_of", "make"]
 
 # Their reset leaves traces of the episode before, so each episode gets a new one.
 REBUILT = frozenset({"BipedalWalker-v3", "BipedalWalkerHardcore-v3"})
@@ -128,7 +128,7 @@ class Envs:
         self._make = partial(make, task, render)
         probe = self._make()
         self.observation_space, self.action_space = probe.observation_space, probe.action_space
-        self.time_limit = _limit(probe)
+        self.time_limit = limit_of(probe)
         self.known = known(probe)
         self.model = self.known and self.known.model
         probe.close()
@@ -286,7 +286,7 @@ def _first_cartpole(chance: int) -> NDArray[np.float64]:
     return seeding.np_random(chance)[0].uniform(low=-0.05, high=0.05, size=(4,))
 
 
-def _limit(env: gym.Env[Any, Any]) -> int | None:
+def limit_of(env: gym.Env[Any, Any]) -> int | None:
     """After how many decisions the task cuts an episode."""
     name = "_max_episode_steps"
     return int(env.get_wrapper_attr(name)) if env.has_wrapper_attr(name) else None

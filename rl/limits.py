@@ -7,6 +7,7 @@ from core.config import Settings
 from core.errors import UserError
 from core.idle import Case, Idle, idle
 from rl import spaces
+from rl.task import Task
 
 LIMITS: dict[str, tuple[float, float]] = {  # what a setting of this name can be, whichever agent has it
     "gamma": (0, 1), "gae_lambda": (0, 1), "rollout": (1, inf), "batch": (1, inf), "epochs": (1, inf),
@@ -19,10 +20,20 @@ LIMITS: dict[str, tuple[float, float]] = {  # what a setting of this name can be
 
 # They have convolutions of their own; a dueling DQN adds a hidden layer.
 _PICTURES: Case = {"the observations are": ["pixels"], "dueling": [None, False]}
+_TABLE: Case = {"the observations are": ["states"]}
+_COUNTED: Case = {"step_size": ["mean"]}
 IDLE: Idle = {  # when a setting of this name does nothing, whichever agent has it
     "alpha": [{"prioritised": [False]}],
     "beta": [{"prioritised": [False]}],
-    "lr_end": [{"lr_schedule": ["constant"]}],
+    "lr": [_COUNTED],
+    "lr_end": [_COUNTED, {"lr_schedule": ["constant"]}],
+    "lr_schedule": [_COUNTED],
+    "outcomes": [{"planning": [0]}],
+    "traces": [{"trace": [0]}],
+    "grids": [_TABLE],
+    "tiles": [_TABLE],
+    "low": [_TABLE],
+    "high": [_TABLE],
     "value_weight": [{"baseline": [False]}],
     "initial_log_std": [{"the actions are": ["Discrete"]}],
     "hidden": [_PICTURES],
@@ -46,6 +57,12 @@ def sensible(config: Any) -> None:
     hidden = getattr(config, "hidden", ())
     if isinstance(hidden, tuple) and min(hidden, default=1) < 1:
         raise UserError(f"--hidden is {' '.join(map(str, hidden))}; every width must be at least 1")
+
+
+def bounded(config: Any, task: Task) -> None:
+    """UserError for tiles on normalised observations, which the bounds of their space say nothing of."""
+    if task.normalise_obs and hasattr(config, "tiles") and not (config.low and config.high):
+        raise UserError("tiles need bounds, and --normalise-obs takes those there are; give --low and --high")
 
 
 def within(config: Any, **limits: tuple[float, float]) -> None:

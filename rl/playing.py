@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from core.noise import Chance
 from rl.agent import Array, Policy, Tabular
-from rl.dynamic_programming import finite_horizon, optimum, value_iteration
+from rl.dynamic_programming import finite_horizon, optimum
 from rl.environments import Envs
 from rl.planning import finite_horizon_value, reached
 from rl.tabular import Table
@@ -187,17 +187,17 @@ def exact(policy: Tabular, envs: Envs, max_steps: int) -> Scores:
     """The greedy policy's exact value where episodes begin, its distance to the best there is, and the table's own.
 
     Both under the task's time limit. Where it has none the best has none either, but the policy is stopped after
-    ``max_steps``: it may walk for ever. The table's distance is max |Q − Q*| over what can be reached, at its own γ.
+    ``max_steps``: it may walk for ever. There is no distance to a best that is paid for ever. The table's own is
+    max |Q − Q*| over what can be reached, at its own γ.
     """
     model, limit, tables = envs.model, envs.time_limit, policy.greedy_table()
     assert model is not None
-    if limit is None:
-        best = model.from_start(value_iteration(model, 1.0).value)
-    else:
-        best = model.from_start(finite_horizon(model, 1.0, limit).value)
+    best = optimum(model, 1.0) if limit is None else finite_horizon(model, 1.0, limit)
     values = [model.from_start(finite_horizon_value(model, table, limit or max_steps)) for table in tables]
     returns = np.array(values, np.float64)
-    found: Scores = {"eval/return": returns, "eval/regret": best - returns}
+    found: Scores = {"eval/return": returns}
+    if best is not None:
+        found["eval/regret"] = model.from_start(best.value) - returns
     if isinstance(policy, Table) and (optimal := optimum(model, policy.config.gamma)) is not None:
         open_states = reached(model.P, model.start > 0)
         found["eval/q_distance"] = np.abs(policy.q - optimal.q)[:, open_states].max((1, 2))

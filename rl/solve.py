@@ -1,9 +1,9 @@
 """`lab solve ENV`: the best there is in an environment that tells its transition table, by dynamic programming."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,23 +11,30 @@ from PIL import Image
 
 from core import config as settings_file
 from core.errors import UserError
+from core.idle import GIVEN, Idle, idle
 from core.run_folder import write_json
 from core.tables import text
 from rl.drawing import Drawing
 from rl.dynamic_programming import METHODS, Solution, finite_horizon
-from rl.environments import Envs, Task
-from rl.known import Grid, Known
+from rl.environments import limit_of, make
+from rl.known import Grid, Known, known
 from rl.planning import finite_horizon_value
+from rl.task import Task
 
 ARROWS = "↑→↓←"  # by place in known.SIDES
 FEW = 16  # states whose values are listed where not all are asked for
 WRITTEN = (".png", ".npz", ".json")
+Method: TypeAlias = Literal["value-iteration", "policy-iteration", "modified-policy-iteration"]
+IDLE: Idle = {"method": [{"horizon": GIVEN}]}
 
 
 @dataclass(frozen=True)
 class Options:
+    env: str = ""  # ENV: a Gymnasium id, my_module:Env-v0, or file.py:Class
+    env_args: str = ""  # arguments of the environment as YAML, e.g. '{is_slippery: false}'
+    max_episode_steps: int = 0  # decisions after which an episode is cut; 0: as registered
     gamma: float = 0.99  # discount
-    method: Literal["value-iteration", "policy-iteration", "modified-policy-iteration"] = "value-iteration"
+    method: Method = "value-iteration"  # how; all find the same
     horizon: int = 0  # plan for so many steps, knowing how many are left; 0: for an endless future
     all: bool = False  # list every state, not the first ones alone
     out: str = ""  # also write a picture of Q* (.png), or V*, Q* and the policy as numbers (.npz, .json)
@@ -35,29 +42,40 @@ class Options:
 
 def main(argv: Sequence[str]) -> int:
     """``argv`` is the environment and its options."""
-    if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):
+    words = argv if argv[:1] and argv[0].startswith("-") else ["--env", *argv] if argv else argv
+    about = (__doc__ or "").split("\n")[0]
+    settings = settings_file.parse([Options], words, prog="lab solve ENV", description=about)
+    options: Options = settings.values[0]
+    out = Path(options.out) if options.out else None
+    refuse(options, out)
+    env = make(Task(options.env, options.env_args, options.max_episode_steps))
+    found, time_limit = known(env), limit_of(env)
+    env.close()
+    if found is None:
+        raise UserError(
+            f"{options.env} tells no transition table (P and initial_state_distrib), so there is nothing to solve; "
+            "learn it instead: lab train q-learning or ppo"
+        )
+    solution = solved(found, options)
+    print("\n".join([*idle(settings, IDLE), *report(options.env, found, solution, options, time_limit)]))
+    if out:
+        write(out, found, solution, options)
+        print(f"wrote {out}")
+    return 0
+
+
+def refuse(options: Options, out: Path | None) -> None:
+    """UserError for what can mean nothing."""
+    if not options.env:
         raise UserError("name an environment first, such as FrozenLake-v1")
-    words = argv if argv[0].startswith("-") else ["--env", *argv]
-    options, task = settings_file.parse([Options, Task], words, prog="lab solve").values
     if not 0 < options.gamma <= 1:
         raise UserError(f"--gamma is {options.gamma}; it must be more than 0 and at most 1")
-    out = Path(options.out) if options.out else None
+    if options.horizon < 0:
+        raise UserError(f"--horizon is {options.horizon}; it must be at least 1, or 0 for an endless future")
     if out and out.suffix not in WRITTEN:
         raise UserError(
             f"--out {out}: expected a file that ends in {', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}"
         )
-    envs = Envs(replace(task, vector="sync"), [0], 1, gamma=options.gamma)
-    if envs.known is None:
-        raise UserError(
-            f"{task.env} tells no transition table (P and initial_state_distrib), so there is nothing to solve; "
-            "learn it instead: lab train q-learning or ppo"
-        )
-    solution = solved(envs.known, options)
-    print("\n".join(report(task.env, envs.known, solution, options, envs.time_limit)))
-    if out:
-        write(out, envs.known, solution, options)
-        print(f"wrote {out}")
-    return 0
 
 
 def solved(known: Known, options: Options) -> Solution:
@@ -136,15 +154,19 @@ def states(solution: Solution, policy: NDArray[np.int64], over: NDArray[np.bool_
 
 
 def write(out: Path, known: Known, solution: Solution, options: Options) -> None:
-    """The picture or the numbers, by the file's ending."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".png":
-        drawing = Drawing(known, options.gamma)
-        drawing.best = None  # it is what is drawn
-        Image.fromarray(drawing(solution.q[None], "Q*")[0, 0].transpose(1, 2, 0)).save(out)
-        return
-    if out.suffix == ".npz":
-        np.savez(out, V=solution.value, Q=solution.q, policy=solution.policy, gamma=options.gamma)
-        return
-    found = {"V": solution.value.tolist(), "Q": solution.q.tolist(), "policy": solution.policy.tolist()}
-    write_json(out, {**found, "gamma": options.gamma})
+    """The picture or the numbers, by the file's ending; UserError where it cannot be written."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.suffix == ".png":
+            drawing = Drawing(known, options.gamma)
+            drawing.best = None  # it is what is drawn
+            Image.fromarray(drawing(solution.q[None], "Q*")[0, 0].transpose(1, 2, 0)).save(out)
+        elif out.suffix == ".npz":
+            np.savez(out, V=solution.value, Q=solution.q, policy=solution.policy, gamma=options.gamma)
+        else:
+            numbers = {"V": solution.value, "Q": solution.q, "policy": solution.policy}
+            write_json(out, {**{k: v.tolist() for k, v in numbers.items()}, "gamma": options.gamma})
+    except OSError as error:
+        raise UserError(
+            f"cannot write {out}: {error.strerror or error}; choose another file with --out"
+        ) from None

@@ -41,13 +41,15 @@ class Tiles:
             raise UserError(
                 f"--low and --high need {math.prod(space.shape)} numbers each, one for each part of {space}"
             )
+        if (low or high) and (span <= 0).any():
+            raise UserError(f"--high must be above --low; for part {int((span <= 0).argmax())} it is not")
         wide = ~np.isfinite(span) | (span > 1e6) | (span <= 0)
         if wide.any():
             raise UserError(
                 f"tiles need bounds, and part {int(wide.argmax())} of {space} has none that serve; "
                 "give --low and --high, a number for each part"
             )
-        self.grids, self.across = grids, across
+        self.axes, self.grids, self.across = len(space.shape), grids, across
         self.scale = across / span
         self.count = grids * (across + 1) ** len(span)
         if self.count > MOST:
@@ -57,8 +59,9 @@ class Tiles:
         self.place = (across + 1) ** np.arange(len(span))[::-1]
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """``[…, part]`` to the active tiles ``[…, grid]``; what lies outside the bounds counts as at the edge."""
-        inside = np.clip((obs - self.low) * self.scale, 0, self.across)  # [..., part], in tiles
+        """``[…, *shape]`` to the active tiles ``[…, grid]``; what lies outside the bounds counts as at the edge."""
+        parts = obs.reshape(*obs.shape[: obs.ndim - self.axes], -1)
+        inside = np.clip((parts - self.low) * self.scale, 0, self.across)  # [..., part], in tiles
         cell = np.minimum((inside[..., None, :] + self.shift).astype(np.int64), self.across)
         first = np.arange(self.grids) * (self.across + 1) ** len(self.low)
         return np.asarray(cell @ self.place + first)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.errors import UserError
 from core.noise import States
+from rl import spaces
 from rl.agent import Array, Spec
 from rl.tabular import Settings, Table, Values
 from rl.tiles import Tiles
@@ -75,7 +76,7 @@ class Traces(Table):
     def __init__(self, spec: Spec, config: TraceSettings) -> None:
         space = spec.observation_space
         self.tiles: Tiles | None = None
-        if hasattr(space, "low") and np.issubdtype(space.dtype, np.floating):
+        if spaces.kind(space) == "vector":
             self.tiles = Tiles(space, config.grids, config.tiles, config.low, config.high)
         super().__init__(spec, config)
         self.decay, self.kind = config.gamma * config.trace, config.traces

@@ -26,7 +26,7 @@ from rl.agent import Agent, Policy
 from rl.build import agent_of, decide, module_of, updates_of
 from rl.environments import Envs
 from rl.filming import Filming, quarterly
-from rl.limits import sensible, unused
+from rl.limits import bounded, sensible, unused
 from rl.loop import Interaction
 from rl.playing import Scores, scores
 from rl.task import Task
@@ -97,6 +97,7 @@ def read(algorithm: str, module: Any, flags: list[str]) -> Settings:
     preset, name = preset_of(module.PRESETS, options.preset, task.env)
     settings = parse(preset=preset, preset_name=name)
     sensible(settings.values[-1])
+    bounded(settings.values[-1], settings.values[0])
     return settings
 
 

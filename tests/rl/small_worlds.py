@@ -29,6 +29,13 @@ class Endless(gym.Env[Any, Any]):
         return 0, 1.0, False, False, {}
 
 
+class Paid(Endless):
+    """The same, and it says so."""
+
+    P = {0: {action: [(1.0, 0, 1.0, False)] for action in (0, 1)}}  # noqa: RUF012
+    initial_state_distrib = (1.0,)
+
+
 class Corridor(gym.Env[Any, Any]):
     """Four rooms. Action 0 leaves at once for 0.2, action 1 goes on; behind the last room waits 1.
 

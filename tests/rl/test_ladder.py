@@ -262,6 +262,16 @@ def test_tiles_by_hand() -> None:
     assert len(set(near.tolist()) & set(far.tolist())) == 2  # so near that nothing tells them apart
 
 
+def test_a_matrix_a_number_and_integers_are_vectors_to_tiles() -> None:
+    flat, square = Tiles(Box(0, 1, (4,)), 2, 2), Tiles(Box(0, 1, (2, 2)), 2, 2)
+    seen = np.array([[[0.1, 0.9], [0.3, 0.6]]] * 3)
+    assert np.array_equal(square(seen), flat(seen.reshape(3, 4)))
+    assert Tiles(Box(0, 1, ()), 2, 2)(np.array([[0.1, 0.9]])).tolist() == [[[0, 3], [1, 5]]]
+    whole = Box(0, 9, (2,), np.int64)
+    agent = sarsa_lambda.AGENT(Spec(whole, Discrete(2), (0,)), sarsa_lambda.Config())
+    assert agent.states(np.array([[[3, 4]]])).shape == (1, 1, 8)
+
+
 def test_a_value_of_tiles_moves_by_the_step_size_once() -> None:
     spec = Spec(Box(0, 1, (2,)), Discrete(2), (0,), steps=10)
     agent = sarsa_lambda.AGENT(spec, sarsa_lambda.Config(lr=0.5, lr_end=0.5, initial=2.0, grids=4))
@@ -276,6 +286,7 @@ def test_a_value_of_tiles_moves_by_the_step_size_once() -> None:
     [
         (Box(-np.inf, np.inf, (2,)), {}, "tiles need bounds, and part 0"),
         (Box(0, 1, (9,)), {}, "tiles are too many"),
+        (Box(0, 1, (2,)), {"low": (0.0, 1.0), "high": (1.0, 1.0)}, "--high must be above --low; for part 1"),
         (Box(0, 1, (2,)), {"low": (0.0,)}, "--low and --high need 2 numbers each"),
         (Box(0, 255, (4, 4, 3), np.uint8), {}, "sarsa-lambda needs Discrete observations"),
     ],
@@ -337,3 +348,14 @@ def test_the_distance_to_the_best_table_is_recorded() -> None:
     assert exact(agent, envs, 100)["eval/q_distance"].tolist() == [0.0]
     agent.q[0, 36, 1] -= 7  # at the start
     assert exact(agent, envs, 100)["eval/q_distance"].tolist() == [7.0]
+
+
+def test_where_one_can_be_paid_for_ever_there_is_no_distance_to_the_best(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(HERE)
+    agent, envs = trained("q-learning", "small_worlds.py:Paid", [0], 50)
+    found = exact(agent, envs, 100)
+    assert found["eval/return"].tolist() == [100.0]
+    assert "eval/regret" not in found
+    assert "eval/q_distance" in found  # below γ = 1 the best is worth 1 / (1 − γ)

@@ -10,12 +10,14 @@ from gymnasium.spaces import Box, Discrete
 
 from core.catalogue import algorithms
 from core.cli import main
+from core.errors import UserError
 from rl import train
 from rl.build import module_of
 from rl.limits import IDLE, unused
 from tests.rl.test_every_agent import Life
 
 OWN = [name for name, found in algorithms().items() if found.suite == "rl" and not name.startswith("sb3-")]
+FEW = Discrete(4)
 VECTOR, PICTURE, TWO = Box(-1, 1, (3,)), Box(0, 255, (84, 84, 3), "uint8"), Discrete(2)
 
 
@@ -47,6 +49,19 @@ def test_every_row_names_options_that_there_are() -> None:
         ("reinforce", "--value-weight 1", {}, ""),
         ("sarsa", "--lr-end 1 --lr-schedule constant", {}, "--lr-end has no effect while --lr-schedule is constant"),
         ("sarsa", "--lr-end 1", {}, ""),
+        ("monte-carlo", "--lr 0.1", {"seen": FEW}, "--lr has no effect while --step-size is mean"),
+        ("monte-carlo", "--lr-end 1", {"seen": FEW}, "--lr-end has no effect while --step-size is mean"),
+        ("monte-carlo", "--lr-schedule linear", {"seen": FEW}, "--lr-schedule has no effect while --step-size is mean"),
+        ("monte-carlo", "--step-size lr --lr 0.1", {"seen": FEW}, ""),
+        ("dyna-q", "--planning 0 --outcomes 3", {"seen": FEW}, "--outcomes has no effect while --planning is 0"),
+        ("dyna-q", "--outcomes 3", {"seen": FEW}, ""),
+        ("q-lambda", "--trace 0 --traces dutch", {"seen": FEW}, "--traces has no effect while --trace is 0.0"),
+        ("q-lambda", "--traces dutch", {"seen": FEW}, ""),
+        ("q-lambda", "--grids 2", {"seen": FEW}, "--grids has no effect while the observations are states"),
+        ("sarsa-lambda", "--tiles 2", {"seen": FEW}, "--tiles has no effect while the observations are states"),
+        ("sarsa-lambda", "--low 1", {"seen": FEW}, "--low has no effect while the observations are states"),
+        ("sarsa-lambda", "--high 1", {"seen": FEW}, "--high has no effect while the observations are states"),
+        ("sarsa-lambda", "--grids 2 --tiles 2 --low 0 0 0 --high 1 1 1", {}, ""),
         ("ppo", "--eval-every 0 --eval-episodes 3", {}, "--eval-episodes has no effect while --eval-every is 0"),
     ],
 )  # fmt: skip
@@ -100,3 +115,10 @@ def test_the_door_says_it_once_before_it_trains(tmp_path: Path, capsys: pytest.C
         "--eval-episodes has no effect while --eval-every is 0",
         "--lr-end has no effect while --lr-schedule is constant",
     ]
+
+
+def test_tiles_on_normalised_observations_need_bounds_of_their_own() -> None:
+    words = ["--env", "MountainCar-v0", "--normalise-obs"]
+    with pytest.raises(UserError, match="tiles need bounds, and --normalise-obs takes those"):
+        told("sarsa-lambda", *words)
+    assert told("sarsa-lambda", *words, "--low", "-3", "-3", "--high", "3", "3") == []

@@ -40,6 +40,21 @@ def test_a_horizon_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:
     assert "begin  0.000000" in capsys.readouterr().out
 
 
+def test_the_method_is_told_to_be_idle_within_a_horizon(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["solve", "--env", "FrozenLake-v1", "--method", "policy-iteration"]
+    assert main([*words, "--horizon", "3"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "--method has no effect while --horizon is 3"
+    assert main(words) == 0
+    assert "no effect" not in capsys.readouterr().out
+
+
+def test_a_shorter_episode_is_another_task(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["solve", "FrozenLake-v1", "--max-episode-steps", "6"]) == 0
+    # Six steps along one of the three ways past the holes, each going right by a third: far from the 0.7442 of 100.
+    line = capsys.readouterr().out.splitlines()[2]
+    assert line.startswith("mean return within its 6 steps: 0.0")
+
+
 def test_what_is_found_can_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("found/it.npz", "it.json", "it.png"):
         assert main(["solve", "FrozenLake-v1", "--out", str(tmp_path / name)]) == 0
@@ -57,6 +72,13 @@ def test_what_is_found_can_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture
         (["CartPole-v1"], "CartPole-v1 tells no transition table"),
         (["FrozenLake-v1", "--gamma", "0"], "--gamma is 0.0; it must be more than 0 and at most 1"),
         (["FrozenLake-v1", "--horizon", "-1"], "--horizon is -1; it must be at least 1"),
+        (["--gamma", "1"], "name an environment first"),
+        (["Blackjack-v1"], "Blackjack-v1 tells no transition table"),
+        (["FrozenLake-v1", "--normalise-reward"], "unknown option --normalise-reward"),
+        (
+            ["FrozenLake-v1", "--out", __file__ + "/it.npz"],
+            "it.npz: File exists; choose another file with --out",
+        ),
         (["FrozenLake-v1", "--out", "it.txt"], "expected a file that ends in .png, .npz or .json"),
         (["FrozenLak-v1"], "did you mean"),
     ],
