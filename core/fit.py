@@ -115,8 +115,9 @@ def train(argv: Sequence[str], flags: Sequence[str]) -> tuple[int, Path]:
     """One group of runs, as ``flags`` say; its exit code and its folder."""
     algorithm, settings = argv[0], read(argv[0], flags)
     options, machine, wandb, config = settings.values
-    check(options, *(["epochs"] if options.epochs is not None else []))
-    if options.resume == "auto" and (folder := begun(algorithm, settings, options)):
+    follows = [] if options.epochs is None else ["steps"]  # from the epochs
+    check(options, *(["epochs"] if follows else []))
+    if options.resume == "auto" and (folder := begun(algorithm, settings, options, follows)):
         return proceed(folder, Again(**asdict(wandb), quiet=options.quiet)), folder
     examples = module_of(algorithm).load(config)
     images, count = examples.train[0].ndim > 2, len(options.seeds)

@@ -1,7 +1,7 @@
 """What every door to training shares: how often things happen, what is recorded, and going on with a run."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -86,13 +86,20 @@ def recorded(algorithm: str, settings: Settings) -> dict[str, Any]:
     }
 
 
-def begun(algorithm: str, settings: Settings, options: Options) -> Path | None:
+def begun(algorithm: str, settings: Settings, options: Options, derived: Collection[str] = ()) -> Path | None:
     """The newest group of just these settings and seeds (and name, if one is given) that has not failed.
 
     One that was killed before its first checkpoint does not count: there is nothing to go on from. If it has the
     name that is wanted, it makes room.
+
+    Args:
+        derived: settings that follow from the others and are not compared.
     """
-    key = hash_of(_chosen(recorded(algorithm, settings)))
+
+    def hashed(config: Mapping[str, Any]) -> str:
+        return hash_of({key: value for key, value in config.items() if key not in derived})
+
+    key = hashed(recorded(algorithm, settings))
     found: dict[Path, list[Record]] = {}
     for record in scan(options.root):
         if record.algorithm == algorithm and options.name in (None, record.group):
@@ -100,18 +107,13 @@ def begun(algorithm: str, settings: Settings, options: Options) -> Path | None:
     for folder, records in sorted(found.items(), key=lambda item: -item[1][0].started):
         whole = [record for record in records if record.status != "failed"]
         same = {record.seed for record in records} == set(options.seeds)
-        if not (same and whole and hash_of(_chosen(records[0].config)) == key):
+        if not (same and whole and hashed(records[0].config) == key):
             continue
         if all(map(_saved, whole)):
             return folder
         if folder.name == options.name:
             _make_room(folder, records)
     return None
-
-
-def _chosen(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what follows from the rest: --epochs make the steps."""
-    return {key: value for key, value in settings.items() if key != "steps" or settings.get("epochs") is None}
 
 
 def _make_room(folder: Path, records: Sequence[Record]) -> None:
