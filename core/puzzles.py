@@ -41,9 +41,7 @@ class Puzzle:
     classes: int  # an answer is one of them; 0: it is a number
     length: int | None  # steps where none are named; None: they cannot be chosen
     least: int = 1  # steps
-    every: bool = (
-        False  # an answer is asked for at every step, so that no gradient must reach back to the first
-    )
+    every: bool = False  # an answer at every step: no gradient must reach back to the first
     scored: int = 0  # how many of the answers, the last ones, count for accuracy; 0: all
     baseline: Callable[[int], float] | None = None  # the loss without memory, of a length
 

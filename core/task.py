@@ -99,9 +99,7 @@ class Spec:
     device: str = "cpu"
     path: Literal["loop", "vmap"] = "loop"
     compiled: bool = False
-    kept: State | None = (
-        None  # what the task had kept in the checkpoint that it goes on from; None: it begins
-    )
+    kept: State | None = None  # by the task, in the checkpoint that it goes on from; None: it begins
 
 
 class Task(Protocol):

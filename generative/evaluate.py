@@ -60,9 +60,7 @@ class Sampling:
     out: str = ""  # .png, .npz (arrays) or, of texts, .txt; empty: samples.png, or texts on the screen
     prompt: str = ""  # of texts: what they go on from
     length: int = 0  # of texts: how many characters after that; 0: as many as while training
-    temperature: float = (
-        1.0  # of texts: below 1 likelier characters, above 1 stranger ones; 0: the likeliest each time
-    )
+    temperature: float = 1.0  # of texts: below 1 likelier, above 1 stranger; 0: the likeliest each time
     seed: int = 0  # of the noise; the same seed gives the same ones
     checkpoint: Which = "last"  # last, or best: the one that did best on the test set
 

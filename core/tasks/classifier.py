@@ -45,7 +45,7 @@ class Config:
     stride: int = 1  # of that convolution in the slim residual networks; 2 makes their work a quarter
     activation: str = "relu"  # of mlp and conv
     dropout: float = 0.0  # share of each hidden layer's output, in mlp and conv, that is dropped in training
-    optimiser: Literal["adam", "sgd", "rmsprop"] = "adam"
+    optimiser: Literal["adam", "sgd", "rmsprop"] = "adam"  # sgd and rmsprop with --momentum
     momentum: float = 0.9  # of sgd and rmsprop
     batch: int = 100  # images per update
     lr: float = 1e-3  # step size at the start

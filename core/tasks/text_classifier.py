@@ -34,9 +34,7 @@ SHOWN = 8  # texts of the table
 class Config:
     """Settings of the text classifier."""
 
-    data: str = (
-        documents.MEETINGS
-    )  # who acts on whom, which needs no file; or your own: text, tab, label in a line
+    data: str = documents.MEETINGS  # meetings: who acts on whom; or your own: text, tab, label in a line
     start_from: str = ""  # a finished run of bert: its folder or its name; seed k goes on from its seed k
     weights: bool = True  # of that run; no: its vocabulary and sizes alone, and fresh weights
     labels: int | None = None  # labelled texts to learn from, of those not held out; None: all
@@ -79,7 +77,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {}
 def load(config: Config) -> Examples:
     """Texts and their labels, as they stand in the file."""
     found = labelled.load(config.data)
-    return Examples(found.name, found.train, found.test, labels=found.train[1].astype(str))
+    return Examples(found.name, found.train, found.test, labels=found.train[1].astype(str), notes=found.notes)
 
 
 class TextClassifier:
