@@ -25,10 +25,13 @@ class Labelled(NamedTuple):
     name: str
     train: tuple[Texts, Texts]
     test: tuple[Texts, Texts]
+    notes: tuple[str, ...] = ()  # for the person to see
 
 
 def load(data: str) -> Labelled:
     """Of every label alike, TEST of the texts are for the end; which ones hangs on the name alone.
+
+    Lines that are alike count once: the same text would else be learned by heart here and asked for there.
 
     Raises:
         UserError: no such file, no labels in it, or too few texts.
@@ -36,16 +39,20 @@ def load(data: str) -> Labelled:
     name, lines = (
         (data, written()) if data == MEETINGS else (Path(data).stem, _lines(Path(data).expanduser()))
     )
-    if len(lines) < FEWEST:
+    different = list(dict.fromkeys(lines))
+    if len(different) < FEWEST:
         raise UserError(
-            f"{data} has {len(lines)} labelled texts; at least {FEWEST} are wanted, one in every line"
+            f"{data} has {len(different)} different labelled texts; at least {FEWEST} are wanted, one in every line"
         )
-    texts, labels = (np.array(column, object) for column in zip(*lines, strict=True))
+    texts, labels = (np.array(column, object) for column in zip(*different, strict=True))
     if len(set(labels)) < 2:
         raise UserError(f"every text in {data} is labelled {labels[0]!r}; there must be two labels or more")
-    parts = hold_out(len(lines), TEST, draws("test", name), labels.astype(str))
+    parts = hold_out(len(texts), TEST, draws("test", name), labels.astype(str))
     train, test = ((texts[places], labels[places]) for places in parts)
-    return Labelled(name, train, test)
+    again = len(lines) - len(different)
+    return Labelled(
+        name, train, test, (f"{again:,} lines are there already and are left out",) if again else ()
+    )
 
 
 def written() -> list[tuple[str, str]]:

@@ -80,7 +80,9 @@ def test_few_are_of_every_label_alike_and_among_more() -> None:
 
 
 def test_tokens_by_hand_and_words_that_are_not_known(tmp_path: Path) -> None:
-    (tmp_path / "a.tsv").write_text("".join(f"good w{k}\tyes\nbad one\tno\n" for k in range(20)), "utf-8")
+    (tmp_path / "a.tsv").write_text(
+        "".join(f"good w{k}\tyes\nbad {' ' * k}one\tno\n" for k in range(20)), "utf-8"
+    )
     task = task_of(data=str(tmp_path / "a.tsv"), vocabulary=3, length=4, width=8, heads=2, layers=1)
     assert set(task.names[5:]) == {"bad", "good", "one"}
     good, one = (task.names.index(name) for name in ("good", "one"))
@@ -146,6 +148,16 @@ def test_a_file_of_ones_own_is_learned(tmp_path: Path) -> None:
     ]
     assert run(tmp_path, *flags, seeds=(0,)) == 0
     assert json.loads((tmp_path / "run" / "0" / "summary.json").read_text())["final/test_accuracy"] > 0.9
+
+
+def test_a_line_that_is_there_twice_is_in_one_part_alone(tmp_path: Path) -> None:
+    own = [f"w{k} goes\t{'xy'[k % 2]}" for k in range(60)]
+    (tmp_path / "a.tsv").write_text("\n".join(own * 3))
+    examples = load(Config(data=str(tmp_path / "a.tsv")))
+    parts = divided(examples, 0.1)
+    every = [text for texts, _ in (parts.train, parts.validation, parts.test) for text in texts]
+    assert sorted(every) == sorted(line.split("\t")[0] for line in own)
+    assert examples.notes == ("120 lines are there already and are left out",)
 
 
 def test_the_vocabulary_of_a_fold_is_of_what_is_trained_on(tmp_path: Path) -> None:
@@ -227,9 +239,10 @@ def test_mistakes_are_told_in_a_line(flags: str, message: str, read_before: Path
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "has 0 labelled texts; at least 20"),
+        ("", "has 0 different labelled texts; at least 20"),
+        ("a\tx\nb\ty\n" * 30, "has 2 different labelled texts; at least 20"),
         ("a\tb\nno label\n", "line 2 of .* is not a text, a tab and its label: 'no label'"),
-        ("a\tx\n" * 30, "every text in .* is labelled 'x'"),
+        ("".join(f"a{k}\tx\n" for k in range(30)), "every text in .* is labelled 'x'"),
     ],
 )
 def test_a_file_that_is_none_is_told_by_line(text: str, message: str, tmp_path: Path) -> None:
