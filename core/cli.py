@@ -61,6 +61,9 @@ VERBS = {
     "dashboard": Verb(
         "dashboard", "the runs as live pages in a browser", "nothing", {"": "core.dashboard.app:main"}
     ),
+    "check-env": Verb(
+        "check-env ID [options]", "does an environment keep the rules", "nothing", {"": "rl.audit:main"}
+    ),
     "new-env": Verb(
         "new-env NAME",
         "a small environment and its test, to begin with",
