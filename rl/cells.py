@@ -68,6 +68,12 @@ def _switched(title: str, switch: str) -> Cell:
     return _dqn(title, "CartPole-v1", 50_000, 3_000, switch=switch)
 
 
+def _cliff(algorithm: str, title: str, steps: int, mark: Mark | None = None) -> Cell:
+    """A table's greedy policy on the cliff, exact: -13 is the best there is, and off-policy agents must find it."""
+    train = f"{algorithm} --env CliffWalking-v1 --preset lab"
+    return _cell(f"{title}, CliffWalking-v1, greedy policy, exact", train, steps, mark, short=2_000)
+
+
 AGENTS = Suite(
     "agents",
     "rl.cells:AGENTS",
@@ -76,6 +82,18 @@ AGENTS = Suite(
             "CliffWalking-v1",
             {"smoke": Tier(judged=False), "table": Tier()},
             figures="rl.cliff:figures",
+        ),
+        "double-q-cliff": _cliff("double-q-learning", "Double Q-learning", 50_000, Mark("every seed =", -13)),
+        "q-lambda-cliff": _cliff("q-lambda", "Q(λ)", 50_000, Mark("every seed =", -13)),
+        "dyna-q-cliff": _cliff("dyna-q", "Dyna-Q", 10_000, Mark("every seed =", -13)),
+        "n-step-sarsa-cliff": _cliff("n-step-sarsa", "n-step SARSA", 50_000),
+        "monte-carlo-frozenlake": _cell(
+            "Monte-Carlo control, FrozenLake-v1, greedy policy, exact", "monte-carlo --env FrozenLake-v1 --preset lab",
+            300_000, short=2_000, seeds=3,
+        ),
+        "sarsa-lambda-mountaincar": _cell(
+            "SARSA(λ) on tiles, MountainCar-v0", "sarsa-lambda --env MountainCar-v0 --preset lab", 150_000,
+            Mark("≥", -110), short=2_000,
         ),
         "a2c-cartpole": _cell(
             "A2C, CartPole-v1", "a2c --env CartPole-v1 --preset zoo", 500_000, Mark("≥", 490), "500 ± 0"

@@ -26,7 +26,8 @@ class Config(TraceSettings):
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "lab": {
         "FrozenLake-v1": {"lr": 0.1, "lr_end": 0.003, "trace": 0.5, "steps": 300_000},
-        "CliffWalking-v1": {"gamma": 1.0, "epsilon": 0.1, "epsilon_end": 0.1, "trace": 0.5},
+        # ε from 1: with 0.1 throughout, as in Sutton & Barto's example 6.6, seed 0 kept to a detour for 50,000 steps
+        "CliffWalking-v1": {"gamma": 1.0, "lr_end": 0.5, "trace": 0.5},
         "Taxi-v4": {"lr_end": 0.5, "epsilon_end": 0.01, "trace": 0.5, "steps": 500_000},
         "MountainCar-v0": {"gamma": 1.0, "epsilon": 0.0, "epsilon_end": 0.0, "lr": 0.5, "lr_end": 0.05,
                            "steps": 150_000},

@@ -7,7 +7,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 
 from core.errors import UserError
-from rl.agent import Spec
+from rl.agent import Spec, Transition
 from rl.agents import double_q_learning, dyna_q, monte_carlo, n_step_sarsa, q_lambda, sarsa_lambda
 from rl.dynamic_programming import optimum
 from rl.planning import reached
@@ -311,12 +311,50 @@ def test_settings_that_cannot_work_are_refused(config: object, line: str) -> Non
         config()  # type: ignore[operator]
 
 
-# --- what they learn
+# --- what holds for several of them
+
+LADDER = ["double-q-learning", "n-step-sarsa", "monte-carlo", "dyna-q", "sarsa-lambda", "q-lambda"]
+
+
+@pytest.mark.parametrize("name", [name for name in LADDER if name != "monte-carlo"])
+@pytest.mark.parametrize(("end", "worth"), [("truncated", 1 + 0.9 * 4), ("terminated", 1.0)])
+def test_a_time_limit_is_no_end(name: str, end: str, worth: float) -> None:
+    agent = table(name, **({"planning": 3} if name == "dyna-q" else {}))
+    agent.q[0, 1] = 4.0
+    if isinstance(agent, double_q_learning.DoubleQLearning):
+        agent.pair[:] = agent.q
+    for _ in range(60):
+        agent.learn(transition(0, 0, 1.0, 1, **{end: True}))
+    assert agent.q[0, 0, 0] == pytest.approx(worth)
+    assert (agent.q[0, 1] == 4).all()
 
 
 @pytest.mark.parametrize(
-    "name", ["double-q-learning", "n-step-sarsa", "monte-carlo", "dyna-q", "sarsa-lambda", "q-lambda"]
-)
+    "name", [name for name in LADDER if name != "double-q-learning"]
+)  # each has a coin of its own
+def test_episodes_side_by_side_do_not_mix(name: str) -> None:
+    """Two environments of one seed, each in states of its own, learn what two agents with one each do."""
+    config = {"dyna-q": {"planning": 0}, "n-step-sarsa": {"n": 2}, "sarsa-lambda": {"traces": "dutch"}}.get(
+        name, {}
+    )
+    ways = [
+        [(0, 0, 1.0, 1, 0), (1, 0, 2.0, 2, 0), (2, 0, 3.0, 0, 1), (0, 0, 4.0, 1, 0), (1, 0, 5.0, 0, 1)],
+        [(3, 1, -1.0, 4, 0), (4, 1, 7.0, 3, 1), (3, 1, 6.0, 4, 0), (4, 1, 0.5, 5, 0), (5, 1, 9.0, 3, 1)],
+    ]
+    both, alone = table(name, 6, envs=2, **config), [table(name, 6, **config) for _ in ways]
+    for steps in zip(*ways, strict=True):
+        pair = [transition(*step[:4], terminated=bool(step[4])) for step in steps]
+        both.learn(Transition(*(np.concatenate(parts, 1) for parts in zip(*pair, strict=True))))
+        for agent, one in zip(alone, pair, strict=True):
+            agent.learn(one)
+    assert np.array_equal(both.q, alone[0].q + alone[1].q)
+    assert all(agent.q.any() for agent in alone)
+
+
+# --- what they learn
+
+
+@pytest.mark.parametrize("name", LADDER)
 def test_it_finds_the_best_way_and_what_it_is_worth(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(HERE)
     on_policy = name in ("n-step-sarsa", "monte-carlo", "sarsa-lambda")
