@@ -31,6 +31,7 @@ STEPS = 200  # of a life that is repeated
 EPISODES = 8  # that are compared in length
 LONGEST = 1_000  # steps of these
 LARGE = 1_000.0  # observations beyond are called unscaled
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SLOW = 0.010  # seconds of a step
 
 
@@ -103,7 +104,9 @@ def checkers(task: Task) -> Iterator[Finding]:
                               "change the environment as the line says")  # fmt: skip
         env.close()
         lines = dict.fromkeys([*told, *(str(warning.message) for warning in caught)])
-        for line in (line.strip().partition("\n")[0].removeprefix("WARN: ") for line in lines):
+        for line in (
+            COLOUR.sub("", line).strip().partition("\n")[0].removeprefix("WARN: ") for line in lines
+        ):
             if "deprecat" not in line.lower():
                 yield Finding(
                     "note", f"{whose}'s checker: {line}", "it may surprise an agent", "see what it says"
@@ -120,8 +123,7 @@ def _listening(told: list[str]) -> Iterator[None]:
             yield
         finally:
             logging.disable(logging.NOTSET)
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", printed.getvalue()).splitlines()
-    told += [line for line in lines if line.startswith("WARN")]
+    told += [line for line in printed.getvalue().splitlines() if "WARN" in line]
 
 
 def values(env: gym.Env[Any, Any], life: Life) -> Iterator[Finding]:
