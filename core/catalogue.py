@@ -100,7 +100,11 @@ def listing(root: Path = ROOT) -> Iterable[str]:
         yield from [title, *_columns([*header, *cells]), ""] if rows else []
     others = {
         "baselines, by Stable-Baselines3": baselines,
-        "data sets": table(root / "generative" / "data.py", "DATASETS"),
+        "data sets": {
+            name: text
+            for path in ("generative/data.py", "core/data_sets.py")
+            for name, text in table(root / path, "DATASETS").items()
+        },
         "suites, for lab bench": {name: text for name, (_, text) in suites(root).items()},
     }
     for title, entries in others.items():

@@ -51,6 +51,7 @@ FILES = {
     "generative/train.py": DOOR.format(name="generative.train", status=0),
     "generative/data.py": 'DATASETS = {"digits": "small"}\nSIZES = {"digits": 8 * 8}\n',
     "core/tasks/bert.py": '"""Masked words."""\nTAGS = dict(kind="text")\n',
+    "core/data_sets.py": 'DATASETS = {"stories": "a thousand"}\n',
     "core/records.py": RECORDS,
 }
 
@@ -125,7 +126,8 @@ def test_list_is_a_table_and_imports_no_algorithm(tree: Path) -> None:
         "  sb3-ppo   PPO as they have it",
         "",
         "data sets",
-        "  digits   small",
+        "  digits    small",
+        "  stories   a thousand",
         "",
         "suites, for lab bench",
         "  speed   steps per second",

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core import puzzles
+from core import documents, puzzles, series
+from core.data_sets import DATASETS
 from core.draws import draws
 from core.errors import UserError
 from core.puzzles import GLYPHS, HIGH, PUZZLES, WIDE, load, puzzle
@@ -175,3 +176,8 @@ def test_sets_without_memory_cost_what_they_say() -> None:
 def test_mistakes_are_told(name: str, length: int | None, told: str) -> None:
     with pytest.raises(UserError, match=told):
         load(name, length)
+
+
+def test_the_list_of_data_sets_names_all_that_tasks_make() -> None:
+    made = {*PUZZLES, documents.STORIES, documents.MEETINGS, series.WAVES}
+    assert set(DATASETS) == made - {"digits"}  # which stands among the images
