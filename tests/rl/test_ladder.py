@@ -116,6 +116,20 @@ def test_dutch_traces_equal_the_definition_by_returns() -> None:
     assert abs(wrong - q).max() > 0.01  # the other kinds only come near
 
 
+@pytest.mark.parametrize("name", ["sarsa-lambda", "q-lambda"])
+def test_dutch_traces_go_on_where_they_were_saved(name: str) -> None:
+    """Amid an episode, where the value that was to come is a part of what is known."""
+    agent, other = (table(name, traces="dutch", trace=0.8) for _ in range(2))
+    agent.q[0], other.q[0] = [[1.0, 2.0], [3.0, 1.0], [0.0, 5.0], [2.0, 2.0]], 0.0
+    for step in ((0, 1, 1.0, 1), (1, 0, -2.0, 2)):
+        agent.learn(transition(*step))
+    other.load_state_dict(agent.state_dict())
+    for step in ((2, 1, 4.0, 0), (0, 1, 1.0, 3)):
+        for one in (agent, other):
+            one.learn(transition(*step))
+    assert np.array_equal(agent.q, other.q)
+
+
 @pytest.mark.parametrize("kind", ["accumulating", "replacing", "dutch"])
 @pytest.mark.parametrize(("ours", "theirs"), [("sarsa-lambda", "sarsa"), ("q-lambda", "q-learning")])
 def test_without_lambda_they_are_the_one_step_agents(ours: str, theirs: str, kind: str) -> None:
