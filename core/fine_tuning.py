@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from core.cells import Row, finished, records
+from core.cells import Row, records
 from core.cli import main as lab
 from core.errors import UserError
 from core.records import Record
@@ -58,14 +58,20 @@ def figures(folder: Path, tier: str) -> dict[str, Any]:
 
 
 def trained(folder: Path, name: str, words: str) -> list[Record]:
-    """The seeds of a run in the cell's folder, trained by the command a person would type, or gone on with."""
-    if not finished(records(folder / name)):
-        command = ["train", *shlex.split(words), "--root", str(folder), "--name", name, "--resume", "auto"]
-        command += ["--wandb", "disabled"]
-        print(f"$ lab {shlex.join(command)}", flush=True)
-        if status := lab(command):
-            raise UserError(f"it stopped with exit status {status}; the same command goes on")
-    return records(folder / name)
+    """The seeds of a run in the cell's folder, trained by the command a person would type, or gone on with.
+
+    Raises:
+        UserError: it stopped, a seed failed, or what is there was made with other settings.
+    """
+    command = ["train", *shlex.split(words), "--root", str(folder), "--name", name, "--resume", "auto"]
+    command += ["--wandb", "disabled"]
+    print(f"$ lab {shlex.join(command)}", flush=True)
+    if status := lab(command):
+        raise UserError(f"{folder / name} has exit status {status}; the line above says why")
+    runs = records(folder / name)
+    if failed := [record.id for record in runs if record.status != "finished"]:
+        raise UserError(f"{', '.join(failed)} failed: nothing can be said of it")
+    return runs
 
 
 def of(runs: Sequence[Record], key: str) -> list[float]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from core import fit, labelled
+from core import fine_tuning, fit, labelled
 from core.documents import GRAZERS, HUNTERS, told
 from core.errors import UserError
 from core.records import find
@@ -262,3 +262,19 @@ def test_only_a_finished_run_of_bert_can_be_gone_on_from(read_before: Path, tmp_
     (half / "0" / "run.json").write_text(json.dumps({**told_of, "status": "stopped"}))
     with pytest.raises(UserError, match="0 is stopped; it must be finished"):
         task_of(start_from=str(half))
+
+
+def test_the_comparison_takes_no_run_of_other_settings_and_none_that_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "text-classifier --seeds 0 1 --labels 16 --steps 2 --eval-every 0 --width 8 --heads 2 --layers 1"
+    (one, _) = fine_tuning.trained(tmp_path, "side", words)
+    (again, _) = fine_tuning.trained(tmp_path, "side", words)
+    assert one.run == again.run, "it is not trained twice"
+    with pytest.raises(UserError, match="side has exit status 2"):
+        fine_tuning.trained(tmp_path, "side", f"{words} --lr 3e-3")
+    assert "side exists already" in capsys.readouterr().err
+    told_of = {**json.loads((one.path / "run.json").read_text()), "status": "failed"}
+    (one.path / "run.json").write_text(json.dumps(told_of))
+    with pytest.raises(UserError, match="side/0 failed"):
+        fine_tuning.trained(tmp_path, "side", words)
