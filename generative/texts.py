@@ -137,7 +137,7 @@ def longest(text: Text) -> int:
 
 
 def rows_of(text: Tensor, length: int, follow: bool, newline: int | None = None) -> Tensor:
-    """A text [N] as rows [n, T + 1] that are read each by itself; −1 behind a line's end.
+    """A text [N] as rows [n, T + 1] that are read each by itself; −1 behind a line's end, and the text's.
 
     Args:
         text: tokens.
@@ -153,7 +153,11 @@ def rows_of(text: Tensor, length: int, follow: bool, newline: int | None = None)
         return nn.utils.rnn.pad_sequence(lines or [text], batch_first=True, padding_value=-1)
     long = min(max(len(text) // 64, 16 * length), len(text) - 1)
     each = long if follow else min(length, len(text) - 1)
-    return text.unfold(0, each + 1, each)
+    rows = text.unfold(0, each + 1, each)
+    rest = text[len(rows) * each :]
+    if len(rest) < 2:
+        return rows
+    return torch.cat([rows, nn.functional.pad(rest, (0, each + 1 - len(rest)), value=-1)[None]])
 
 
 class Passages:

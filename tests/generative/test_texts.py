@@ -117,6 +117,15 @@ def test_of_lines_the_first_is_read() -> None:
     assert decode(torch.tensor([0, 1, 2, 0, 1, 0]), "\nab") == "\nab\na\n"
 
 
+@pytest.mark.parametrize("follow", [False, True])
+def test_every_character_after_the_first_is_foretold_once(follow: bool) -> None:
+    for count in (2, 64, 65, 66, 130, 1_030, 2_000):
+        rows = texts.rows_of(torch.arange(count), 64, follow)
+        told = rows[:, 1:]
+        assert told[told >= 0].tolist() == [*range(1, count)]
+        assert (told - rows[:, :-1])[told >= 0].unique().tolist() == [1]
+
+
 def test_passages_that_follow_go_on_where_the_last_ended_and_round() -> None:
     passages = Passages(text(24), (3, 8), batch=2, length=4, follow=True)
     found = [passages.next() for _ in range(7)]
