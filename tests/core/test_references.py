@@ -42,7 +42,9 @@ def test_exact_references_are_exact(task: str) -> None:
 def test_random_walks_at_the_cliff_say_nothing() -> None:
     model, limit = table_of("CliffWalking-v1")
     assert limit is None
-    assert REFERENCES["CliffWalking-v1"].high == pytest.approx(model.start @ value_iteration(model, 1.0).value)
+    assert REFERENCES["CliffWalking-v1"].high == pytest.approx(
+        model.start @ value_iteration(model, 1.0).value
+    )
     assert model.start @ policy_value(model, by_chance(model), 1.0) == pytest.approx(-65_375, abs=0.5)
 
 
