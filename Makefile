@@ -37,7 +37,7 @@ lint: $(STAMP)  ## ruff and strict types
 demo: $(STAMP)  ## train six algorithms, compare them, write runs/report.html (under 5 minutes)
 	$(BIN)/lab demo
 
-smoke: $(STAMP)  ## every cell of the benchmark tables with few steps (about 10 minutes)
+smoke: $(STAMP)  ## every cell of the benchmark tables with few steps (about 15 minutes)
 	$(BIN)/lab bench agents --tier smoke --root runs/smoke/agents
 	$(BIN)/lab bench trainers --tier smoke --root runs/smoke/trainers
 	$(BIN)/lab bench networks --tier smoke --root runs/smoke/networks

@@ -3,7 +3,7 @@
 import importlib.util
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Template
 
@@ -17,11 +17,13 @@ def environment(argv: Sequence[str]) -> int:
     """`lab new-env NAME`, in the working directory."""
     names = named(argv, "new-env", "maze")
     module = names["module"]
-    if importlib.util.find_spec(module) and not Path(f"{module}.py").exists():
+    files = {Path(f"{module}.py"): "env", Path(f"test_{module}.py"): "env_test"}
+    absent(files)
+    if importlib.util.find_spec(module):
         raise UserError(
             f"{module} is a Python package already, which a file {module}.py would hide; take another name"
         )
-    write({Path(f"{module}.py"): "env", Path(f"test_{module}.py"): "env_test"}, names)
+    write(files, names)
     print("try")
     print(f"  lab train q-learning --env {module}.py:{names['Class']} --max-episode-steps 100 --steps 5000")
     print(f"  python -m pytest test_{module}.py")
@@ -61,11 +63,16 @@ def named(argv: Sequence[str], verb: str, example: str) -> Mapping[str, str]:
     return {**forms, "Words": words.capitalize(), "Class": capital}
 
 
-def write(files: Mapping[Path, str], names: Mapping[str, str]) -> None:
-    """All of the files or, where one of them is there, none: UserError."""
+def absent(files: Iterable[Path]) -> None:
+    """UserError where one of the files is there."""
     for path in files:
         if path.exists():
             raise UserError(f"{shown(path)} is there already, and is left as it is; take another name")
+
+
+def write(files: Mapping[Path, str], names: Mapping[str, str]) -> None:
+    """All of the files or, where one of them is there, none: UserError."""
+    absent(files)
     for path, template in files.items():
         path.write_text(
             Template((TEMPLATES / f"{template}.txt").read_text("utf-8")).substitute(names), "utf-8"
