@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,box2d]'
 	@touch $@
 
-test: $(STAMP)  ## the tests, without the slow ones (about 11 minutes on two cores)
+test: $(STAMP)  ## the tests, without the slow ones (about 14 minutes on two cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow"
 
 test-slow: $(STAMP)  ## the slow tests (at most 50 minutes)

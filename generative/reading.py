@@ -63,7 +63,7 @@ def exact(record: Record, share: float) -> float:
 
 def addition(folder: Path, tier: str) -> dict[str, Any]:
     """The cell: both orders with the same settings, trained in `folder` and gone on with there."""
-    runs, failed = dict[str, list[Record]](), dict[str, int]()
+    runs, failed, seconds = dict[str, list[Record]](), dict[str, int](), 0.0
     for order, line in ORDERS.items():
         cell, own = Cell(order, {tier: Tier(TIERS[tier])}, train=line), folder / order.replace(" ", "-")
         if status := trained(cell, own, tier):
@@ -71,6 +71,7 @@ def addition(folder: Path, tier: str) -> dict[str, Any]:
         every = records(own)
         runs[order] = [record for record in every if record.status == "finished"]
         failed[order] = len(every) - len(runs[order])
+        seconds += max(float(record.run["seconds"]) for record in every)
     steps = int(every[0].config["steps"])
     final = {order: [exact(record, 1.0) for record in found] for order, found in runs.items()}
     ahead, behind = ({record.seed: exact(record, SHORT) for record in found} for found in runs.values())
@@ -83,4 +84,5 @@ def addition(folder: Path, tier: str) -> dict[str, Any]:
     failed["lead"] = max(failed.values())
     for name, mark in MARKS.items():
         rows[name]["mark"] = list(mark)
-    return {"rows": [{**row, "failed": failed[name], "steps": steps} for name, row in rows.items()]}
+    about = {"steps": steps, "minutes": seconds / 60}
+    return {"rows": [{**row, "failed": failed[name], **about} for name, row in rows.items()]}
