@@ -49,7 +49,7 @@ LINE = (
     "translate --data addition-2 --preset lab"  # the example's network: one LSTM of 128 a side, no attention
 )
 ORDERS = {"reversed": f"{LINE} --reverse", "as it stands": f"{LINE} --no-reverse"}
-TIERS = {"smoke": "--steps 20 --seeds 0 1 --width 8 --eval-every 5", "table": "--seeds 0 1 2"}
+TIERS = {"smoke": "--steps 20 --seeds 0 1 --width 8 --eval-every 2", "table": "--seeds 0 1 2"}
 SHORT = 0.15  # of the updates: where the two are compared, while both still learn
 MARKS: dict[str, tuple[str, float]] = {"reversed": ("≥", 0.99), "lead": ("≥", 0.02)}
 PUBLISHED = "0.99 of characters (Keras' example)"

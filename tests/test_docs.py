@@ -28,7 +28,8 @@ def page(name: str) -> Path:
 
 def commands(text: str) -> Iterator[list[str]]:
     """The words of every `lab` command: lines of bash blocks, and code within a sentence."""
-    blocks = re.findall(r"^```(?:bash)?\n(.*?)^```$", text, flags=re.M | re.S)
+    every = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.M | re.S)
+    blocks = [block for kind, block in every if kind in ("", "bash")]
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     plain = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
     for line in [*lines, *re.findall(r"`(lab [^`]+)`", plain)]:

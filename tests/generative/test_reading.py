@@ -55,7 +55,7 @@ def test_both_orders_are_trained_alike_compared_on_the_way_and_kept(tmp_path: Pa
 def test_a_seed_that_failed_is_counted_and_has_no_lead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "TIERS", {"smoke": "--steps 4 --seeds 0 1 --width 4 --eval-every 1"})
+    monkeypatch.setattr(reading, "TIERS", {"smoke": "--steps 8 --seeds 0 1 --width 4 --eval-every 1"})
     whole = reading.addition(tmp_path, "smoke")["rows"]
     path = tmp_path / "as-it-stands" / "0" / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "status": "failed"}))
