@@ -2,6 +2,7 @@
 
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -101,7 +102,14 @@ def start(root: Path, *more: str, wait: float = 60) -> "tuple[subprocess.Popen[s
     """`lab dashboard` as a person starts it, on a free port, and the address it says."""
     command = [sys.executable, "-m", "core.cli", "dashboard", "--root", str(root), "--no-open", *more]
     command += [] if "--port" in more else ["--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests that were begun in the background ignore Ctrl-C, and what they begin would, too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout is not None
     ready, _, _ = select.select([process.stdout], [], [], wait)
     line = process.stdout.readline() if ready else ""

@@ -148,7 +148,7 @@ def test_it_listens_on_the_loopback_alone_and_ends_quietly(root: Path) -> None:
     connection.request("GET", "/")
     assert connection.getresponse().status == 200
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (0, "", "")
 
 
