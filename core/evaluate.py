@@ -14,11 +14,10 @@ from core.confusion import confusion, matrix
 from core.errors import UserError
 from core.fit import build, settings_of
 from core.fitting import Fitting
-from core.noise import State
 from core.records import Record
 from core.rows import Array, to_numpy
-from core.run_folder import load as load_checkpoint
-from core.run_folder import newest_common, strict
+from core.run_folder import strict
+from core.sessions import saved_of
 from core.statistics import Interval, student_interval
 from core.tables import number, text
 from core.task import Sorting, Telling, module_of
@@ -74,7 +73,7 @@ def load(records: Sequence[Record], checkpoint: Which = "last") -> Learned:
     """
     if any(record.suite != "core" for record in records):
         raise UserError(f"{records[0].id} is no run of a supervised task; see `lab runs`")
-    saved = [_saved(record, checkpoint) for record in records]
+    saved = [saved_of(record, checkpoint) for record in records]
     options, _, config = settings_of(records[0], seeds=tuple(record.seed for record in records))
     facts = {**records[0].run["facts"], "compile": False}
     if facts["device"] != "cpu" and not torch.cuda.is_available():
@@ -84,16 +83,6 @@ def load(records: Sequence[Record], checkpoint: Which = "last") -> Learned:
     fitting, _ = build(algorithm, config, module_of(algorithm).load(config), options, facts, kept)
     fitting.task.net.load_state_dict([state["net"] for _, state in saved])
     return Learned(records, tuple(step for step, _ in saved), fitting)
-
-
-def _saved(record: Record, checkpoint: Which) -> tuple[int, State]:
-    """A seed's own newest checkpoint: nothing is gone on with, so that seeds need have none in common."""
-    if checkpoint == "best":
-        return load_checkpoint(record.path / "checkpoints" / "best.safetensors")
-    if not any((record.path / "checkpoints").glob("*.safetensors")):
-        raise UserError(f"{record.id} has no checkpoint yet")
-    ((_, whole),) = newest_common([record.path])
-    return int(whole["step"]), whole["state"]
 
 
 def main(records: Sequence[Record], argv: Sequence[str]) -> int:

@@ -4,14 +4,15 @@ import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from core.config import Settings
 from core.destination import WandB
 from core.errors import UserError
 from core.fingerprint import hash_of
+from core.noise import State
 from core.records import Record, find, scan
-from core.run_folder import existing
+from core.run_folder import existing, load, newest_common
 
 EVALUATIONS = 20  # per run, unless told otherwise
 ROWS = 400  # of metrics per run, unless told otherwise
@@ -143,3 +144,18 @@ def resumable(folder: Path) -> list[Record]:
         print(f"{folder.name} is finished already; nothing to resume")
         return []
     return runs
+
+
+def saved_of(record: Record, checkpoint: Literal["last", "best"]) -> tuple[int, State]:
+    """The step and the state of one seed's newest or best checkpoint, whatever the other seeds of its group have.
+
+    Raises:
+        UserError: it has none, or it is damaged.
+    """
+    folder = record.path / "checkpoints"
+    if checkpoint == "best":
+        return load(folder / "best.safetensors")
+    if not any(folder.glob("*.safetensors")):
+        raise UserError(f"{record.id} has no checkpoint yet")
+    ((_, whole),) = newest_common([record.path])
+    return int(whole["step"]), whole["state"]

@@ -1,20 +1,22 @@
 """What every supervised task promises: the contract between the files of core/tasks and their loop, core/fit.py."""
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict, Unpack, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from core.clipping import By
 from core.draws import draws
 from core.errors import UserError, nearest
 from core.folds import Fold, hold_out, k_folds
 from core.gradients import Metrics, Params
 from core.noise import Noise, State
+from core.optimisers import Optimiser
 from core.replicas import Replicas
 from core.rows import Array
 from core.tracking import Group
@@ -90,6 +92,15 @@ def _part(
     return Fold(places[~inside], places[inside])
 
 
+class Learning(TypedDict, total=False):
+    """How a task's network learns; see Replicas."""
+
+    optimiser: Optimiser
+    clip: float | None
+    clip_by: By
+    decay: float
+
+
 @dataclass(frozen=True)
 class Spec:
     """What a task is told beside its settings and its data."""
@@ -100,6 +111,18 @@ class Spec:
     path: Literal["loop", "vmap"] = "loop"
     compiled: bool = False
     kept: State | None = None  # by the task, in the checkpoint that it goes on from; None: it begins
+
+    def replicas(self, build: Callable[[], nn.Module], **learning: Unpack[Learning]) -> Replicas:
+        """The network of every seed, each built by ``build``, learning as told."""
+        return Replicas(
+            build,
+            self.seeds,
+            name=self.name,
+            device=self.device,
+            path=self.path,
+            compiled=self.compiled,
+            **learning,
+        )
 
 
 class Task(Protocol):

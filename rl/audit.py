@@ -22,7 +22,7 @@ from stable_baselines3.common.env_checker import check_env as stable_baselines
 
 from core import config as settings_file
 from core.errors import UserError
-from rl.dynamic_programming import finite_horizon, optimum
+from rl.dynamic_programming import optimum
 from rl.environments import REBUILT, Task, make
 from rl.known import known
 from rl.lives import Life, differ, drawn_from, kept, live, same
@@ -232,7 +232,7 @@ def threshold(task: Task) -> Iterator[Finding]:
     if tells is None or spec is None or spec.reward_threshold is None:
         return
     limit = spec.max_episode_steps
-    best = finite_horizon(tells.model, 1.0, limit) if limit else optimum(tells.model, 1.0)
+    best = optimum(tells.model, 1.0, limit)
     if best is not None and (value := tells.model.from_start(best.value)) < spec.reward_threshold - 1e-9:
         yield Finding("note", f"the threshold {spec.reward_threshold:g} is out of reach: the best policy there is gets "
                       f"{value:.4f} on average", "time to the threshold is a matter of luck, or infinite",

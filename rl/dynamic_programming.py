@@ -153,10 +153,10 @@ METHODS: dict[str, Callable[[Model, float], Solution]] = {
 
 
 @lru_cache(maxsize=8)
-def optimum(model: Model, gamma: float) -> Solution | None:
-    """By value iteration, once for each model; None where it does not settle."""
+def optimum(model: Model, gamma: float, horizon: int | None = None) -> Solution | None:
+    """Within a horizon, or by value iteration; once for each model. None where it does not settle."""
     try:
-        return value_iteration(model, gamma)
+        return finite_horizon(model, gamma, horizon) if horizon else value_iteration(model, gamma)
     except UserError:
         return None
 

@@ -12,10 +12,9 @@ from core import config as settings_file
 from core import threads
 from core.draws import mix
 from core.errors import UserError
-from core.noise import Chance, State
+from core.noise import Chance
 from core.records import Record, find
-from core.run_folder import load as load_checkpoint
-from core.run_folder import newest_common
+from core.sessions import saved_of
 from core.statistics import student_interval
 from core.tables import number, text
 from rl.agent import Agent, Tabular
@@ -58,7 +57,7 @@ class Player:
         if record.suite != "rl":
             raise UserError(f"{record.id} is no run of reinforcement learning; see `lab runs`")
         self.record, self.seed = record, record.seed
-        self.step, state = _saved(record, checkpoint)
+        self.step, state = saved_of(record, checkpoint)
         self.task, self.options, _, config = settings_of(record).values
         self.envs = Envs(self.task, [self.seed], 1, gamma=getattr(config, "gamma", 0.99))
         self.envs.load_statistics([state["envs"]])
@@ -110,15 +109,6 @@ def load(query: str | Path = "last", root: str | Path = "runs", checkpoint: Whic
         UserError: no such run, or it has no checkpoint.
     """
     return Player(find(root, str(query))[0], checkpoint)
-
-
-def _saved(record: Record, checkpoint: Which) -> tuple[int, State]:
-    if checkpoint == "best":
-        return load_checkpoint(record.path / "checkpoints" / "best.safetensors")
-    if not any((record.path / "checkpoints").glob("*.safetensors")):
-        raise UserError(f"{record.id} has no checkpoint yet")
-    ((_, whole),) = newest_common([record.path])
-    return int(whole["step"]), whole["state"]
 
 
 class Assessed(NamedTuple):

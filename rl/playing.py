@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from core.noise import Chance
 from rl.agent import Array, Policy, Tabular
-from rl.dynamic_programming import finite_horizon, optimum
+from rl.dynamic_programming import optimum
 from rl.environments import Envs
 from rl.planning import finite_horizon_value, reached
 from rl.tabular import Table
@@ -192,7 +192,7 @@ def exact(policy: Tabular, envs: Envs, max_steps: int) -> Scores:
     """
     model, limit, tables = envs.model, envs.time_limit, policy.greedy_table()
     assert model is not None
-    best = optimum(model, 1.0) if limit is None else finite_horizon(model, 1.0, limit)
+    best = optimum(model, 1.0, limit)
     values = [model.from_start(finite_horizon_value(model, table, limit or max_steps)) for table in tables]
     returns = np.array(values, np.float64)
     found: Scores = {"eval/return": returns}

@@ -105,9 +105,8 @@ class Table(ABC):
         errors, pace = np.zeros(lead), (self.epsilon(self.done), self.lr(self.done))
         here, there = self.states(transition.obs), self.states(transition.next_obs)
         over = transition.terminated | transition.truncated
-        for seed, env in np.ndindex(
-            *lead
-        ):  # one after the other: two environments may stand in the same state
+        # One after the other: two environments may stand in the same state.
+        for seed, env in np.ndindex(*lead):
             at = (int(seed), int(env))
             taken = here[at], int(transition.action[at]), float(transition.reward[at]), there[at]
             now = Moment(*taken, bool(transition.terminated[at]), bool(over[at]), *pace, chance[at])

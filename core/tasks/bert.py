@@ -16,7 +16,6 @@ from core.gradients import Metrics, Params
 from core.networks.bert import BASE, Bert, Pretraining, pretraining_loss
 from core.networks.net import Array
 from core.noise import Noise, State
-from core.replicas import Replicas
 from core.schedules import schedule, warmed_up
 from core.task import Batch, Examples, Parts, Spec
 from core.tracking import Group
@@ -115,15 +114,10 @@ class BERT:
             spread=config.width**-0.5,
             dropout=config.dropout,
         )
-        self.net = Replicas(
+        self.net = spec.replicas(
             lambda: Pretraining(Bert(len(self.texts.names), form, self.texts.length)),
-            spec.seeds,
-            name=spec.name,
             clip=config.clip,
             decay=config.decay,
-            device=spec.device,
-            path=spec.path,
-            compiled=spec.compiled,
         )
         self.lr: Callable[[float], float] = warmed_up(
             schedule(config.schedule, config.lr, config.lr_end), config.warmup

@@ -20,7 +20,6 @@ from core.networks.net import pick
 from core.networks.vision import SLIM, VISION
 from core.noise import Noise
 from core.optimisers import SGD, Adam, Optimiser, RMSprop
-from core.replicas import Replicas
 from core.rows import Array
 from core.schedules import schedule, warmed_up
 from core.task import Batch, Examples, Parts, Spec
@@ -127,17 +126,12 @@ class Classifier:
         shape = parts.train[0].shape[1:]
         self.classes, classes = parts.classes, len(parts.classes)
         build = pick(NETS, config.net, "network")
-        self.net = Replicas(
+        self.net = spec.replicas(
             lambda: build(config, shape, classes),
-            spec.seeds,
-            name=spec.name,
             optimiser=OPTIMISERS[config.optimiser](config),
             clip=config.clip,
             clip_by=config.clip_by,
             decay=config.decay,
-            device=spec.device,
-            path=spec.path,
-            compiled=spec.compiled,
         )
         self.kernels = regularisation.kernels(self.net.modules[0])
         self.plan = parsed(config.augment)

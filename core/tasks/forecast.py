@@ -17,7 +17,6 @@ from core.networks.mlp import MLP
 from core.networks.net import Array, Linear, draw
 from core.networks.sequences import SeqToVec, deep
 from core.noise import Noise
-from core.replicas import Replicas
 from core.rows import to_numpy
 from core.schedules import schedule, warmed_up
 from core.task import Batch, Examples, Parts, Rows, Spec
@@ -104,15 +103,10 @@ class Forecast:
         self.mean, spread = parts.train[1].mean(0), parts.train[1].std(0)
         self.deviation = np.where(spread > 1e-12 * np.abs(self.mean), spread, 1.0)
         self.train, self.validation, self.test = map(self.scaled, (parts.train, parts.validation, parts.test))
-        self.net = Replicas(
+        self.net = spec.replicas(
             lambda: build(config, len(self.mean)),
-            spec.seeds,
-            name=spec.name,
             clip=config.clip,
             decay=config.decay,
-            device=spec.device,
-            path=spec.path,
-            compiled=spec.compiled,
         )
         self.lr: Callable[[float], float] = warmed_up(
             schedule(config.schedule, config.lr, config.lr_end), config.warmup

@@ -21,7 +21,6 @@ from core.networks.recurrent import CELLS
 from core.networks.sequences import VecToSeq, deep
 from core.noise import Noise
 from core.places import accuracies, mean_where
-from core.replicas import Replicas
 from core.schedules import schedule, warmed_up
 from core.task import Batch, Examples, Parts, Spec
 from core.tracking import Group
@@ -139,15 +138,10 @@ class Sequence:
         self.spec, self.config, self.batch = spec, config, config.batch
         self.puzzle = puzzles.puzzle(config.data)
         self.train, self.validation, self.test = parts.train, parts.validation, parts.test
-        self.net = Replicas(
+        self.net = spec.replicas(
             lambda: build(config),
-            spec.seeds,
-            name=spec.name,
             clip=config.clip,
             decay=config.decay,
-            device=spec.device,
-            path=spec.path,
-            compiled=spec.compiled,
         )
         self.lr: Callable[[float], float] = warmed_up(
             schedule(config.schedule, config.lr, config.lr_end), config.warmup

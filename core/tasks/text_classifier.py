@@ -18,7 +18,6 @@ from core.networks.bert import TextClassifier as Net
 from core.networks.net import Array
 from core.noise import Noise, State
 from core.pretrained import Pretrained, agreed, pretrained
-from core.replicas import Replicas
 from core.rows import to_numpy
 from core.schedules import schedule, warmed_up
 from core.task import Batch, Examples, Parts, Rows, Spec
@@ -96,15 +95,10 @@ class TextClassifier:
         self.train, self.validation, self.test = (
             self.rows(*part) for part in (chosen, parts.validation, parts.test)
         )
-        self.net = Replicas(
+        self.net = spec.replicas(
             self._built,
-            spec.seeds,
-            name=spec.name,
             clip=config.clip,
             decay=config.decay,
-            device=spec.device,
-            path=spec.path,
-            compiled=spec.compiled,
         )
         self.lr: Callable[[float], float] = warmed_up(
             schedule(config.schedule, config.lr, config.lr_end), config.warmup
